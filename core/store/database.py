@@ -1,0 +1,120 @@
+"""One database: SQLite (WAL) or PostgreSQL, the same code over both.
+
+Three ways in, all short:
+- `change()` for whatever changes a promotion, a champion or the registry. One at a time in the whole installation:
+  the audit chain is a total order anyway, and with the order comes freedom from deadlocks.
+- `note()` for book-keeping that is no part of the story (messages shown, heartbeats).
+- `read()`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session, sessionmaker
+
+#: Any constant that only Baton uses: "baton" as a number.
+CHANGE_LOCK = 0x6261746F6E
+BUSY_TIMEOUT_MS = 10_000
+
+
+def normalise(url: str) -> URL:
+    """`postgresql://` means psycopg 3. Raises `ValueError` with one sentence for anything but SQLite and PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # its text may hold the password, so it is not passed on
+        raise ValueError(
+            "BATON_DATABASE_URL is not a database URL; write sqlite:///baton.db or postgresql+psycopg://user@host/name."
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError(
+            f"BATON_DATABASE_URL names {parsed.drivername!r}, which Baton cannot use; "
+            "write sqlite:///baton.db or postgresql+psycopg://user@host/name."
+        )
+    if parsed.drivername == "sqlite" and not parsed.database:
+        raise ValueError("BATON_DATABASE_URL names no file; write sqlite:///baton.db.")
+    return parsed
+
+
+def build_engine(url: str | URL, **options: Any) -> Engine:
+    """An engine set up as Baton and its workflow engine both need it."""
+    parsed = normalise(url) if isinstance(url, str) else url
+    if parsed.drivername == "sqlite":
+        options.setdefault("connect_args", {"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+        options.setdefault("max_overflow", -1)
+        engine = create_engine(parsed, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    options.setdefault("pool_pre_ping", True)
+    options.setdefault("pool_size", 10)
+    options.setdefault("max_overflow", 20)
+    # A process frozen inside a transaction must not hold the change lock for ever.
+    options.setdefault(
+        "connect_args", {"options": "-c idle_in_transaction_session_timeout=30000", "connect_timeout": 10}
+    )
+    return create_engine(parsed, **options)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not guessed by the driver
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+    if sqlite3.sqlite_version_info < (3, 42):
+        # DBOS asks for unixepoch('subsec'), which came with SQLite 3.42; Debian 12 has 3.40.
+        connection.create_function("unixepoch", 1, lambda _: time.time())
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("baton_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """The registry database. Construct once, in wiring; `dispose()` at the end."""
+
+    def __init__(self, url: str | URL, **options: Any) -> None:
+        self.engine = build_engine(url, **options)
+        self.dialect = self.engine.dialect.name
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reading = sessionmaker(self.engine.execution_options(baton_reads=True), expire_on_commit=False)
+
+    @contextmanager
+    def change(self) -> Iterator[Session]:
+        """A transaction that changes the truth; serialised. Commits at the end, rolls back on any error."""
+        with self._sessions.begin() as session:
+            if self.dialect == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHANGE_LOCK})
+            yield session
+
+    @contextmanager
+    def note(self) -> Iterator[Session]:
+        """A transaction of book-keeping."""
+        with self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent look; whatever is changed here is thrown away."""
+        with self._reading() as session:
+            yield session
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()

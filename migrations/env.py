@@ -1,0 +1,10 @@
+"""Alembic's environment. `baton migrate` calls it with a live connection; see core/store/migrate.py."""
+
+from alembic import context
+
+from core.store.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()
