@@ -37,6 +37,9 @@ class DeploymentQueue(Protocol):
     def enqueue(self, session: Session, deployment_id: int, model: str) -> None:
         """Start the deployment's workflow if, and only if, the caller's transaction commits."""
 
+    def wake(self, session: Session, deployment_id: int) -> None:
+        """Have the deployment's workflow look at its row again, once the caller's transaction commits."""
+
 
 @dataclass(frozen=True)
 class Act:
@@ -51,7 +54,8 @@ class Act:
 class Answer:
     """What a target said to an act.
 
-    `state`: `succeeded` (done), `started` (a report will follow), `refused` (permanent), `unclear` (try again with the same key).
+    `state`: `succeeded` (done), `started` (a report will follow), `refused` (permanent), `unclear` (try again with the
+    same key).
     """
 
     state: str

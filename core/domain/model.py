@@ -95,7 +95,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured number of one version. `value` is None where no finite number was given; `raw` then says what was."""
+    """One measured number of a version. `value` is None where no finite number was given; `raw` then says what was."""
 
     name: str
     value: float | None

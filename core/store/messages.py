@@ -69,15 +69,35 @@ def tell_directly(session: Session, promotion: PromotionRow, user_id: str, about
         )
 
 
-def want_digest(session: Session, channel: str, day: str, body: dict[str, Any], at: datetime) -> bool:
-    """Want the digest of `day` in `channel`; False when it is there already (whoever was first)."""
+def want_digest(
+    session: Session, channel: str, day: str, body: dict[str, Any], at: datetime, shown: bool = False
+) -> bool:
+    """Want the digest of `day` in `channel`; False when it is there already (whoever was first).
+
+    `shown`: remember that the day is done without saying anything.
+    """
     key = f"digest:{channel}:{day}"
     if session.scalar(select(MessageRow.id).where(MessageRow.key == key)) is not None:
         return False
     session.add(
-        MessageRow(key=key, kind="digest", promotion_id=None, channel=channel, body=body, due_at=at, created_at=at)
+        MessageRow(
+            key=key,
+            kind="digest",
+            promotion_id=None,
+            channel=channel,
+            body=body,
+            shown=1 if shown else 0,
+            due_at=at,
+            created_at=at,
+        )
     )
+    session.flush()
     return True
+
+
+def by_key(session: Session, key: str) -> int:
+    """The id of the message with this key."""
+    return session.scalars(select(MessageRow.id).where(MessageRow.key == key)).one()
 
 
 @dataclass(frozen=True)
@@ -98,20 +118,19 @@ class Claim:
     posting_since: datetime | None
 
 
-def due(session: Session, now: datetime, limit: int = 100) -> list[int]:
-    """Ids of stale messages whose time has come and which nobody is at work on, oldest first."""
-    return list(
-        session.scalars(
-            select(MessageRow.id)
-            .where(
-                MessageRow.shown < MessageRow.wanted,
-                MessageRow.due_at <= now,
-                or_(MessageRow.claimed_until.is_(None), MessageRow.claimed_until < now),
-            )
-            .order_by(MessageRow.due_at, MessageRow.id)
-            .limit(limit)
+def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]:
+    """Whose messages are stale, due and nobody's work: promotion ids, and `-id` of messages that belong to none."""
+    rows = session.execute(
+        select(MessageRow.promotion_id, MessageRow.id)
+        .where(
+            MessageRow.shown < MessageRow.wanted,
+            MessageRow.due_at <= now,
+            or_(MessageRow.claimed_until.is_(None), MessageRow.claimed_until < now),
         )
+        .order_by(MessageRow.due_at, MessageRow.id)
+        .limit(limit)
     )
+    return list(dict.fromkeys(row.promotion_id if row.promotion_id is not None else -row.id for row in rows))
 
 
 def stale_of(session: Session, promotion_id: int) -> list[int]:

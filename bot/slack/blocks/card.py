@@ -1,0 +1,348 @@
+"""The card: one promotion as one message. Pure: a view in, blocks out.
+
+The first line says what is asked, the second whether it is safe, then the numbers; the buttons come without scrolling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.policy.gates import number
+
+from bot.slack import ids
+from bot.slack.blocks.text import (
+    button,
+    clip,
+    context,
+    date,
+    escape,
+    header,
+    link,
+    mrkdwn,
+    person,
+    plain,
+    quote,
+    section,
+)
+from bot.slack.payloads import OfPromotion
+from core.domain.model import Actor, DecisionKind, Kind, ModelVersion, Outcome, Seat, State, Verdict
+from core.domain.views import DeploymentView, PromotionView
+
+#: Rows of the metric table on the card; the rest is behind Details.
+TABLE_ROWS = 8
+
+ICONS = {Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.INCONCLUSIVE: "❔"}
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """Who may still fill the seats, by Slack id, for each group; read from the directory when the card is drawn."""
+
+    groups: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What goes to chat.postMessage or chat.update: `text` is what a notification shows."""
+
+    text: str
+    blocks: list[dict[str, Any]]
+
+
+def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
+    """The card of a promotion in whatever state it is. `guarded`: Approve asks once more before it counts."""
+    blocks = [header(headline(view)), section(summary(view))]
+    if view.kind is Kind.PROMOTION:
+        blocks += _asked(view)
+        blocks += _metrics(view)
+        blocks += _lineage(view)
+        blocks += _approvals(view, awaited)
+    else:
+        blocks += _asked(view)
+    blocks += _deployments(view)
+    if view.state is State.AWAITING_APPROVAL:
+        blocks.append(_buttons(view, guarded))
+    elif not view.active:
+        blocks.append(_footer(view))
+    return Message(text=clip(f"{headline(view)} {first_sentence(view)}", 3000), blocks=blocks)
+
+
+def headline(view: PromotionView) -> str:
+    """What is asked, or what became of it; plain text."""
+    what = f"{plain(view.model, 50)} {plain(view.version.version, 20)}"
+    stage = plain(view.stage, 30)
+    if view.kind is Kind.ROLLBACK:
+        return _rollback_headline(view, what, stage)
+    return {
+        State.EVALUATING: f"Checking {what} for {stage}",
+        State.AWAITING_APPROVAL: f"Promote {what} to {stage}?",
+        State.APPROVED: f"Approved: {what} goes to {stage}",
+        State.DEPLOYING: f"Deploying {what} to {stage}",
+        State.VERIFYING: f"Verifying {what} in {stage}",
+        State.ROLLING_BACK: f"Stopping {what} in {stage}",
+        State.SUCCEEDED: f"{what} is champion of {stage}",
+        State.REJECTED: f"Rejected: {what} to {stage}",
+        State.EXPIRED: f"Expired: {what} to {stage}",
+        State.CANCELLED: f"Withdrawn: {what} to {stage}",
+        State.SUPERSEDED: f"Superseded: {what} to {stage}",
+        State.FAILED: f"Not promoted: {what} to {stage}",
+        State.ERRORED: f"Outcome unknown: {what} to {stage}",
+        State.ROLLED_BACK: f"Stopped and put back: {what} in {stage}",
+    }[view.state]
+
+
+def _rollback_headline(view: PromotionView, what: str, stage: str) -> str:
+    if view.state is State.SUCCEEDED:
+        return f"Rolled back: {what} serves {stage} again"
+    if view.active:
+        return f"Rolling {stage} back to {what}"
+    return f"Rollback did not happen: {what} in {stage}"
+
+
+def summary(view: PromotionView) -> str:
+    """Why it is or is not safe, or how it ended; mrkdwn."""
+    if view.state is State.AWAITING_APPROVAL:
+        return f"{_safety(view)}\n{biggest_change(view)}".strip()
+    marks = {
+        State.SUCCEEDED: "✅",
+        State.REJECTED: "⛔",
+        State.FAILED: "❌",
+        State.ERRORED: "🚨",
+        State.ROLLED_BACK: "↩️",
+    }
+    mark = marks.get(view.state, "⏳" if view.active else "▫️")
+    return f"{mark} {escape(first_sentence(view), 900)}"
+
+
+def _safety(view: PromotionView) -> str:
+    deciding = [verdict for verdict in view.verdicts if not verdict.advisory]
+    if not view.verdicts:
+        return "⚠️ *No gate is set for this stage:* nothing was checked."
+    line = f"✅ *{_all(len(deciding))} passed.*" if deciding else "⚠️ *Only advisory gates are set:* nothing decides."
+    if view.champion is None:
+        line += " There is no champion yet to compare with."
+    for verdict in view.regressions:
+        line += f"\n⚠️ Advisory: {escape(verdict.sentence, 200)}"
+    return line
+
+
+def _all(count: int) -> str:
+    return "The gate" if count == 1 else f"All {count} gates"
+
+
+def biggest_change(view: PromotionView) -> str:
+    """The comparison that matters most: the worst relative change first; "" without one. mrkdwn."""
+    compared = [v for v in view.verdicts if v.change is not None and v.champion]
+    if not compared:
+        return ""
+    worst = min(compared, key=_goodness)
+    where = f" on {escape(worst.slice, 60)}" if worst.slice else ""
+    word = "unchanged" if worst.change == 0 else ("better" if _goodness(worst) > 0 else "worse")
+    return (
+        f"*{escape(worst.metric, 60)}*{where}: {number(worst.candidate)} against {number(worst.champion)} "
+        f"({signed(worst.change)}, {word})"
+    )
+
+
+def _goodness(verdict: Verdict) -> float:
+    """Relative change in the direction of better; negative is worse."""
+    change = (verdict.change or 0.0) / abs(verdict.champion or 1.0)
+    return -change if verdict.lower_is_better else change
+
+
+def signed(change: float | None) -> str:
+    """A change with its sign; "–" for none."""
+    if change is None:
+        return "–"
+    return "±0" if change == 0 else f"{'+' if change > 0 else '−'}{number(abs(change))}"
+
+
+def first_sentence(view: PromotionView) -> str:
+    """One sentence for the notification and the line under the headline; plain text."""
+    if view.state is State.AWAITING_APPROVAL:
+        counted = view.tally.sentence if view.tally else ""
+        return f"Asked by {plain(view.requester.name or view.requester.id, 60)}. {counted}"
+    if view.state is State.SUCCEEDED and view.kind is Kind.ROLLBACK:
+        return f"{plain(view.version.version, 30)} took over from {_previous(view)}."
+    by = (
+        f" by {plain(view.ended_by.name or view.ended_by.id, 60)}"
+        if view.ended_by and view.ended_by.kind != "system"
+        else ""
+    )
+    reason = plain(view.end_reason, 600) if view.end_reason else ""
+    said = {
+        State.EVALUATING: "Its gates are being checked.",
+        State.APPROVED: "The deployment is about to start.",
+        State.DEPLOYING: "The deploy target was asked; its report is awaited.",
+        State.VERIFYING: "It is deployed and being verified.",
+        State.ROLLING_BACK: "The champion is being put back.",
+        State.SUCCEEDED: f"It took over from {_previous(view)}.",
+        State.REJECTED: f"Rejected{by}: {reason}",
+        State.EXPIRED: f"{reason[:1].upper()}{reason[1:]}." if reason else "Nobody decided in time.",
+        State.CANCELLED: f"Withdrawn{by}: {reason}",
+        State.SUPERSEDED: f"{reason[:1].upper()}{reason[1:]}.",
+        State.FAILED: reason,
+        State.ERRORED: f"{reason} A person must look.",
+        State.ROLLED_BACK: f"The champion is back in full. {reason}",
+    }
+    return said[view.state]
+
+
+def _previous(view: PromotionView) -> str:
+    return plain(view.champion.version, 30) if view.champion else "nobody: it is the first"
+
+
+def _asked(view: PromotionView) -> list[dict[str, Any]]:
+    lines = [context(f"Asked by {actor(view.requester)} · {date(view.created_at)} · {view.ref}")]
+    return ([quote(view.reason, 600)] if view.reason else []) + lines
+
+
+def actor(who: Actor) -> str:
+    """Who acted, as mrkdwn: a mention for people, a name for tokens."""
+    if who.kind == "user":
+        return person(who.id, who.name)
+    return f"{escape(who.name or who.id, 80)} (API)" if who.kind == "token" else "Baton"
+
+
+def _metrics(view: PromotionView) -> list[dict[str, Any]]:
+    shown = [verdict for verdict in _by_importance(view.verdicts) if verdict.metric]
+    blocks: list[dict[str, Any]] = [metric_table(view.version, view.champion, shown[:TABLE_ROWS])] if shown else []
+    others = [f"{ICONS[v.outcome]} {escape(v.sentence, 200)}" for v in view.verdicts if not v.metric]
+    if len(shown) > TABLE_ROWS:
+        others.append(f"… and {len(shown) - TABLE_ROWS} more under Details")
+    return [*blocks, context(*others)] if others else blocks
+
+
+def _by_importance(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    """What stops it first, then advisory failures, then the worst change first."""
+    order = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
+    return sorted(verdicts, key=lambda v: (order[v.outcome], v.advisory, _goodness(v)))
+
+
+def metric_table(candidate: ModelVersion, champion: ModelVersion | None, verdicts: list[Verdict]) -> dict[str, Any]:
+    """Metric, champion, candidate, change, gate: a native table, whose cells read no markup; missing says "no data"."""
+    first = f"Champion {plain(champion.version, 12)}" if champion else "No champion"
+    rows = [_cells("Metric", first, f"Candidate {plain(candidate.version, 12)}", "Change", "Gate")]
+    for verdict in verdicts:
+        name = plain(verdict.metric, 40) + (f" ({plain(verdict.slice, 40)})" if verdict.slice else "")
+        gate = f"{ICONS[verdict.outcome]} {plain(verdict.threshold, 40)}{' (advisory)' if verdict.advisory else ''}"
+        shown_champion = number(verdict.champion) if verdict.champion is not None else ("no data" if champion else "–")
+        shown_candidate = number(verdict.candidate) if verdict.candidate is not None else "no data"
+        rows.append(_cells(name, shown_champion, shown_candidate, signed(verdict.change), gate))
+    settings = [{"is_wrapped": True}, *({"align": "right"} for _ in range(3)), {"is_wrapped": True}]
+    return {"type": "table", "rows": rows, "column_settings": settings}
+
+
+def _cells(*texts: str) -> list[dict[str, str]]:
+    return [{"type": "raw_text", "text": text or "–"} for text in texts]
+
+
+def _lineage(view: PromotionView) -> list[dict[str, Any]]:
+    return [context(lineage(view.version))]
+
+
+def lineage(version: ModelVersion) -> str:
+    """Who trained it, on what, from which code; mrkdwn, saying what nobody said."""
+    facts = version.lineage
+    data = ", ".join(
+        f"{escape(each.name, 60)}@{escape(each.digest.removeprefix('sha256:'), 8)}" for each in facts.data[:3]
+    )
+    code = f"{escape(facts.repo.rstrip('/').rsplit('/', 1)[-1], 60)}@{escape(facts.commit, 8)}" if facts.commit else ""
+    parts = [
+        f"Trained by {escape(facts.trained_by, 80)}" if facts.trained_by else "Trainer not recorded",
+        f"data {data}" if data else "no data lineage",
+        f"code {code}" if code else "no code lineage",
+    ]
+    if facts.run_url:
+        parts.append(link(facts.run_url, "run"))
+    return " · ".join(parts)
+
+
+def _approvals(view: PromotionView, awaited: Awaited) -> list[dict[str, Any]]:
+    if view.tally is None:
+        return (
+            [context("Nobody is asked: every gate passed, and the policy lets it go ahead.")]
+            if view.verdicts and view.state is not State.FAILED
+            else []
+        )
+    if view.state in (State.EVALUATING, State.FAILED) and not view.decisions:
+        return []
+    given = [f"{actor(d.actor)}" for d in view.decisions if d.kind is DecisionKind.APPROVAL]
+    line = f"*Approvals {len(given)} of {view.tally.quorum}*" + (f": {', '.join(given)}" if given else "")
+    if view.state is State.AWAITING_APPROVAL:
+        line += f"\n{still_needed(view, awaited)}"
+        if view.expires_at:
+            line += f"\nExpires {date(view.expires_at)}"
+    return [section(line)]
+
+
+def still_needed(view: PromotionView, awaited: Awaited) -> str:
+    """Who may still approve, by name; mrkdwn."""
+    tally = view.tally
+    if tally is None or tally.met:
+        return ""
+    done = {decision.actor.id for decision in view.decisions} | (
+        {view.requester.id} if view.requester.kind == "user" else set()
+    )
+    missing = [seat for seat in tally.seats if seat.missing] or list(tally.seats)
+    if not missing:
+        return "Still needed: nobody may approve this; the policy names nobody."
+    return "Still needed: " + "; ".join(_seat(seat, awaited, done) for seat in missing)
+
+
+def _seat(seat: Seat, awaited: Awaited, done: set[str]) -> str:
+    people = [person(who) for who in awaited.groups.get(seat.group, ()) if who not in done]
+    names = f" ({', '.join(people[:6])}{' …' if len(people) > 6 else ''})" if people else ""
+    return f"{max(seat.missing, 1)} from {escape(seat.group, 60)}{names}"
+
+
+def _deployments(view: PromotionView) -> list[dict[str, Any]]:
+    return [context(deployment_line(each)) for each in view.deployments if each.target][-2:]
+
+
+def deployment_line(deployment: DeploymentView) -> str:
+    """Where a deployment is; mrkdwn."""
+    line = f"{deployment.ref} · {escape(deployment.target, 60)} · {deployment.state.value.replace('_', ' ')}"
+    if deployment.message:
+        line += f": {escape(deployment.message, 300)}"
+    elif not deployment.finished_at and deployment.deadline:
+        line += f", to be reported by {date(deployment.deadline, '{time}')}"
+    return f"{line} · {link(deployment.url, 'log')}" if deployment.url else line
+
+
+def _buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
+    value = OfPromotion(promotion=view.id).dump()
+    confirm = {
+        "title": plain_text_of(f"Approve for {plain(view.stage, 40)}?", 100),
+        "text": mrkdwn(clip(_confirm_text(view), 300)),
+        "confirm": plain_text_of("Approve", 30),
+        "deny": plain_text_of("Not yet", 30),
+        "style": "primary",
+    }
+    approve = button("Approve", ids.APPROVE, value, "primary", **({"confirm": confirm} if guarded else {}))
+    reject = button("Reject", ids.REJECT, value, "danger")
+    return {"type": "actions", "block_id": ids.CARD_ACTIONS, "elements": [approve, reject, _details(view)]}
+
+
+def plain_text_of(text: str, limit: int) -> dict[str, Any]:
+    """A plain_text object for dialogs."""
+    return {"type": "plain_text", "text": clip(text, limit)}
+
+
+def _confirm_text(view: PromotionView) -> str:
+    over = (
+        f"It would take over from {escape(view.champion.version, 20)}."
+        if view.champion
+        else "It would be the first champion."
+    )
+    return f"{escape(view.model, 80)} {escape(view.version.version, 20)} → {escape(view.stage, 30)}. {over}"
+
+
+def _details(view: PromotionView) -> dict[str, Any]:
+    return button("Details", ids.DETAILS, OfPromotion(promotion=view.id).dump())
+
+
+def _footer(view: PromotionView) -> dict[str, Any]:
+    ended = f"Ended {date(view.ended_at)}" if view.ended_at else "Ended"
+    return context(f"{ended} · `/promote why` and `baton show {view.ref}` tell the whole story")

@@ -1,0 +1,92 @@
+"""The thread under a card, one line an event, and the direct message at the end. Pure."""
+
+from __future__ import annotations
+
+from bot.slack.blocks.card import ICONS, Message, actor, deployment_line, first_sentence, headline
+from bot.slack.blocks.text import date, escape, section
+from core.domain.model import Actor, Outcome, State
+from core.domain.views import DeploymentView, PromotionView
+from core.store.promotions import verdict_from_json
+from core.store.tables import AuditEvent
+
+_MARKS = {
+    State.SUCCEEDED: "✅", State.REJECTED: "⛔", State.EXPIRED: "⌛", State.CANCELLED: "▫️", State.SUPERSEDED: "▫️",
+    State.FAILED: "❌", State.ERRORED: "🚨", State.ROLLED_BACK: "↩️",
+}  # fmt: skip
+
+
+def line(event: AuditEvent, view: PromotionView) -> str:
+    """What happened, as one line of mrkdwn; an event without words of its own is shown by its name."""
+    who = actor(Actor.parse(event.actor, event.actor_name))
+    reason = str(event.data.get("reason") or "")
+    because = f": {escape(reason, 600)}" if reason else ""
+    told = {
+        "requested": f"📝 {who} asked for it{because}",
+        "rollback_asked": f"↩️ {who} asked to roll back{because}",
+        "gates_passed": f"✅ Gates passed{_counted(event)}; approval is awaited",
+        "auto_approved": _auto_approved(event, view, who),
+        "gates_failed": f"❌ Stopped by its gates: {escape(reason, 1500)}",
+        "approved": f"👍 {who} approved",
+        "quorum_reached": f"✅ Approved: {escape(reason, 300)}",
+        "rejected": f"⛔ {who} rejected it{because}",
+        "deployment_started": f"🚀 Deployment started{_target(event, view)}",
+        "deployment_accepted": f"📨 The deploy target took it{_target(event, view)}",
+        "deployment_reported": f"📣 The deploy system reports{_said(event)}",
+        "deployment_succeeded": "📦 Deployed",
+        "deployment_failed": f"❌ The deployment failed{because}",
+        "verification_passed": f"👑 {escape(view.version.version, 40)} is champion of {escape(view.stage, 40)}",
+        "stop_asked": f"✋ {who} asked to stop it{because}",
+        "rollback_requested": f"↩️ Going back{because}",
+        "traffic_withdrawn": f"↩️ Going back{because}",
+        "rollback_succeeded": "↩️ The champion is back in full",
+        "broke": f"🚨 Could not find out{because}",
+        "cancelled": f"▫️ {who} withdrew it{because}",
+        "superseded": f"▫️ Superseded{because}",
+        "expired": f"⌛ Expired{because}",
+        "no_longer_eligible": f"❌ No longer eligible{because}",
+    }
+    return told.get(event.kind) or f"{escape(event.kind.replace('_', ' ').capitalize(), 80)}{because}"
+
+
+def _counted(event: AuditEvent) -> str:
+    verdicts = [verdict_from_json(each) for each in event.data.get("verdicts", [])]
+    passed = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
+    advisory = [
+        f" {ICONS[v.outcome]} advisory: {escape(v.sentence, 200)}"
+        for v in verdicts
+        if not v.decides and v.outcome is not Outcome.PASSED
+    ]
+    return f" ({passed} of {len(verdicts)}){''.join(advisory)}" if verdicts else " (none is set)"
+
+
+def _auto_approved(event: AuditEvent, view: PromotionView, who: str) -> str:
+    if event.data.get("verdicts") is None:
+        return f"✅ {who} may roll back, so nobody else is asked"
+    return f"✅ Gates passed{_counted(event)}; the policy lets {escape(view.stage, 40)} go ahead without asking"
+
+
+def _target(event: AuditEvent, view: PromotionView) -> str:
+    for deployment in view.deployments:
+        if deployment.id == event.deployment_id and deployment.target:
+            return f" ({deployment.ref}, {escape(deployment.target, 60)})"
+    return ""
+
+
+def _said(event: AuditEvent) -> str:
+    state = str(event.data.get("state") or "").replace("_", " ")
+    message = str(event.data.get("message") or "")
+    return f" {escape(state, 40)}" + (f": {escape(message, 300)}" if message else "")
+
+
+def direct(view: PromotionView, channel: str) -> Message:
+    """The requester's direct message when their promotion has ended."""
+    mark = _MARKS.get(view.state, "▫️")
+    text = f"{mark} *{escape(headline(view), 200)}* ({view.ref})\n{escape(first_sentence(view), 1200)}"
+    where = f"\nThe whole story is in <#{channel}>." if channel.startswith("C") else ""
+    when = f"\n{date(view.ended_at)}" if view.ended_at else ""
+    failed: list[DeploymentView] = [d for d in view.deployments if d.message and view.state is not State.SUCCEEDED]
+    more = "".join(f"\n{deployment_line(each)}" for each in failed)
+    return Message(
+        text=f"{headline(view)} ({view.ref}). {first_sentence(view)}"[:3000],
+        blocks=[section(text + more + where + when)],
+    )

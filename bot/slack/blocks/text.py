@@ -1,0 +1,119 @@
+"""Text from outside, made harmless: it cannot mention anybody, forge a link, change the layout or break a limit.
+
+`plain` is for places where Slack reads no markup (plain_text, raw_text, rich_text); `escape` for mrkdwn.
+https://docs.slack.dev/messaging/formatting-message-text#escaping
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+#: Left-to-right and right-to-left marks, embeddings, overrides and isolates: they can reverse what is read.
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+#: Characters without width: they can make two names look like one.
+_INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffc"
+)
+_DROPPED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}{_INVISIBLE}\U000e0000-\U000e0fff]")
+_SPACES = re.compile(r"\s+")
+#: What Slack reads as markup when it stands at the edge of a word, and emoji names between colons.
+_MARKUP = re.compile(r"[*_~`]|:(?=[A-Za-z0-9_+'-]+:)")
+_QUOTE = re.compile(r"^(\s*)(&gt;|>)", re.MULTILINE)
+#: A word joiner: without width, and no edge of a word, so that a mark beside it opens nothing.
+_JOINER = "\u2060"
+
+
+def plain(text: str, limit: int = 300, lines: bool = False) -> str:
+    """`text` without control, bidirectional and invisible characters, on one line unless `lines`, clipped.
+
+    Never empty: Slack refuses empty texts, so nothing is shown as an en dash.
+    """
+    kept = _DROPPED.sub("", unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")))
+    kept = kept.strip() if lines else _SPACES.sub(" ", kept).strip()
+    if any(unicodedata.bidirectional(character) in ("R", "AL") for character in kept):
+        kept = f"\u2068{clip(kept, limit - 2)}\u2069"  # keeps the order of what stands around it
+    return clip(kept, limit) or "–"
+
+
+def escape(text: str, limit: int = 300, lines: bool = False) -> str:
+    """`text` for mrkdwn: as `plain`, and neither entities nor markup. The limit holds for the escaped text too."""
+    clipped = plain(text, limit, lines)
+    while True:
+        escaped = clipped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        escaped = _MARKUP.sub(lambda mark: f"{_JOINER}{mark[0]}{_JOINER}", escaped)
+        escaped = _QUOTE.sub(rf"\1{_JOINER}\2", escaped)
+        if len(escaped) <= limit or len(clipped) <= 1:
+            return escaped
+        clipped = clip(clipped, max(1, len(clipped) - max(1, (len(escaped) - limit) // 6)))
+
+
+def clip(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis where something was cut off."""
+    return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
+
+
+def person(actor_id: str, fallback: str = "") -> str:
+    """A mention of a person by Slack id; anything that is no Slack id is shown as text."""
+    return f"<@{actor_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,20}", actor_id) else escape(fallback or actor_id, 80)
+
+
+def date(moment: datetime, style: str = "{date_short_pretty} at {time}") -> str:
+    """A moment in the reader's own zone, as Slack dates; UTC where Slack cannot."""
+    return f"<!date^{int(moment.timestamp())}^{style}^{moment:%Y-%m-%d %H:%M} UTC>"
+
+
+def link(url: str, label: str) -> str:
+    """A link, if `url` is http(s) and holds nothing that could end it early; else just the label."""
+    if re.fullmatch(r"https?://[^\s<>|\"\x00-\x1f]{1,2000}", url):
+        return f"<{url.replace('&', '&amp;')}|{escape(label, 100).replace('|', '¦')}>"
+    return escape(label, 100)
+
+
+# -- the few blocks that everything is made of -------------------------------------------------------------------
+
+
+def mrkdwn(text: str) -> dict[str, Any]:
+    """A mrkdwn text object. `verbatim`: Slack must not make links or mentions out of what only looks like them."""
+    return {"type": "mrkdwn", "text": clip(text, 3000), "verbatim": True}
+
+
+def plain_text(text: str, limit: int = 3000) -> dict[str, Any]:
+    """A plain_text object; colons stay colons."""
+    return {"type": "plain_text", "text": clip(text, limit) or "–", "emoji": False}
+
+
+def header(text: str) -> dict[str, Any]:
+    """A header block, 150 characters at most."""
+    return {"type": "header", "text": plain_text(text, 150)}
+
+
+def section(text: str, **more: Any) -> dict[str, Any]:
+    """A section of mrkdwn."""
+    return {"type": "section", "text": mrkdwn(text), **more}
+
+
+def context(*texts: str) -> dict[str, Any]:
+    """Small grey lines; ten at most."""
+    return {"type": "context", "elements": [mrkdwn(text) for text in texts[:10] if text]}
+
+
+def quote(text: str, limit: int = 1200) -> dict[str, Any]:
+    """What somebody wrote, as a quotation in which nothing is read as markup."""
+    words = [{"type": "text", "text": plain(text, limit, lines=True)}]
+    return {"type": "rich_text", "elements": [{"type": "rich_text_quote", "elements": words}]}
+
+
+def button(label: str, action_id: str, value: str, style: str = "", **more: Any) -> dict[str, Any]:
+    """A button; `style` is "", "primary" or "danger"."""
+    made: dict[str, Any] = {
+        "type": "button",
+        "action_id": action_id,
+        "text": plain_text(label, 75),
+        "value": value,
+        **more,
+    }
+    return made | ({"style": style} if style else {})

@@ -1,0 +1,168 @@
+"""Who is who: Slack's people, e-mail addresses and user groups behind the policy's groups. Cached; fails closed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from core.domain.errors import Unavailable
+from core.domain.model import Actor, Person
+
+log = logging.getLogger(__name__)
+
+#: How long an answer of Slack counts. Somebody who leaves a group stops counting within this.
+TTL = 300.0
+#: A background refresh well before that keeps clicks from waiting for Slack.
+REFRESH = 120.0
+
+
+class SlackDirectory:
+    """Implements `core.ports.Directory` over Slack. Thread-safe; one per process."""
+
+    def __init__(
+        self, client: WebClient, groups: dict[str, list[str]], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._groups = groups
+        self._now = monotonic
+        self._cache: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._lock = threading.Lock()
+
+    def person(self, user_id: str) -> Person | None:
+        """The person behind a Slack id; None when Slack knows nobody. Raises `Unavailable`."""
+        found: Person | None = self._cached("user", user_id, self._ask_user)
+        return found
+
+    def groups_of(self, user_id: str, groups: dict[str, list[str]]) -> frozenset[str]:
+        """Which of `groups` hold the person. Raises `Unavailable` when a group's membership could not be found out."""
+        return frozenset(name for name, members in groups.items() if self._holds(user_id, members))
+
+    def members(self, members: list[str]) -> list[Person]:
+        """The people behind a group's members as far as known without failing, for showing."""
+        people: dict[str, Person] = {}
+        for member in members:
+            for who in self._known(member):
+                people.setdefault(who.id, who)
+        return list(people.values())
+
+    def actor(self, user: dict[str, Any]) -> Actor:
+        """The actor behind a payload's user; the name is Slack's if known, else what the payload says."""
+        cached = self._peek("user", user["id"])
+        name = (
+            cached.name if isinstance(cached, Person) else str(user.get("name") or user.get("username") or user["id"])
+        )
+        return Actor.user(user["id"], name)
+
+    def warm(self) -> None:
+        """Ask Slack for everything the policy names, ahead of clicks. Never raises; run in the background."""
+        for member in {member for members in self._groups.values() for member in members}:
+            try:
+                if member.startswith("@"):
+                    for user_id in self._usergroup(member, fresh=True):
+                        self._cached("user", user_id, self._ask_user, fresh=True)
+                elif "@" in member:
+                    self._cached("email", member.lower(), self._ask_email, fresh=True)
+                else:
+                    self._cached("user", member, self._ask_user, fresh=True)
+            except Unavailable as error:
+                log.warning("directory: %s", error)
+
+    def _holds(self, user_id: str, members: list[str]) -> bool:
+        if user_id in members:
+            return True
+        emails = [member.lower() for member in members if "@" in member and not member.startswith("@")]
+        if emails:
+            who = self.person(user_id)
+            if who is not None and who.email.lower() in emails:
+                return True
+        return any(user_id in self._usergroup(member) for member in members if member.startswith("@"))
+
+    def _known(self, member: str) -> list[Person]:
+        try:
+            if member.startswith("@"):
+                found = [self.person(user_id) for user_id in self._usergroup(member)]
+            elif "@" in member:
+                found = [self._cached("email", member.lower(), self._ask_email)]
+            else:
+                found = [self.person(member)]
+        except Unavailable:
+            return []
+        return [who for who in found if who is not None and who.active]
+
+    def _usergroup(self, handle: str, fresh: bool = False) -> frozenset[str]:
+        found: frozenset[str] = self._cached("usergroup", handle.removeprefix("@").lower(), self._ask_usergroup, fresh)
+        return found
+
+    # -- asking Slack ------------------------------------------------------------------------------------------
+
+    def _ask_user(self, user_id: str) -> Person | None:
+        try:
+            return _person(self._client.users_info(user=user_id).get("user") or {})
+        except SlackApiError as error:
+            if error.response.get("error") in ("user_not_found", "user_not_visible"):
+                return None
+            raise
+
+    def _ask_email(self, email: str) -> Person | None:
+        try:
+            return _person(self._client.users_lookupByEmail(email=email).get("user") or {})
+        except SlackApiError as error:
+            if error.response.get("error") == "users_not_found":
+                return None
+            raise
+
+    def _ask_usergroup(self, handle: str) -> frozenset[str]:
+        listed = self._client.usergroups_list().get("usergroups") or []
+        for group in listed:
+            if group.get("handle", "").lower() == handle or group.get("id", "").lower() == handle:
+                return frozenset(self._client.usergroups_users_list(usergroup=group["id"]).get("users") or [])
+        log.warning("directory: Slack has no user group @%s; nobody counts as its member", handle)
+        return frozenset()
+
+    def _cached(self, kind: str, key: str, ask: Callable[[str], Any], fresh: bool = False) -> Any:
+        with self._lock:
+            kept = self._cache.get((kind, key))
+        if kept is not None and not fresh and self._now() - kept[0] < TTL:
+            return kept[1]
+        try:
+            answer = ask(key)
+        except (SlackApiError, OSError) as error:
+            shown = {"user": "this person", "email": key, "usergroup": f"@{key}"}[kind]
+            code = error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
+            raise Unavailable(
+                f"Slack did not say who {shown} is ({code}), so nobody is believed; try again in a moment."
+            ) from error
+        with self._lock:
+            self._cache[(kind, key)] = (self._now(), answer)
+        return answer
+
+    def _peek(self, kind: str, key: str) -> Any:
+        with self._lock:
+            return (self._cache.get((kind, key)) or (0, None))[1]
+
+
+def _person(user: dict[str, Any]) -> Person | None:
+    if not user.get("id"):
+        return None
+    profile = user.get("profile") or {}
+    counts = not any(
+        user.get(flag) for flag in ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
+    )
+    return Person(
+        id=user["id"],
+        name=profile.get("display_name")
+        or profile.get("real_name")
+        or user.get("real_name")
+        or user.get("name")
+        or user["id"],
+        email=profile.get("email") or "",
+        handle=user.get("name") or "",
+        active=counts,
+        timezone=user.get("tz") or "",
+    )

@@ -1,0 +1,25 @@
+"""Every action_id, callback_id and block_id, once."""
+
+APPROVE = "promotion.approve"
+REJECT = "promotion.reject"
+DETAILS = "promotion.details"
+WITHDRAW = "promotion.withdraw"
+ROLL_BACK = "rollback.confirm"
+HOME_PROMOTE = "home.promote"
+HOME_ROLLBACK = "home.rollback"
+
+REJECT_FORM = "reject.form"
+PROMOTE_FORM = "promote.form"
+ROLLBACK_FORM = "rollback.form"
+DETAILS_VIEW = "details.view"
+DONE_VIEW = "done.view"
+
+MODEL = "model"
+VERSION = "version"
+STAGE = "stage"
+REASON = "reason"
+PREVIEW = "preview"
+CARD_ACTIONS = "card.actions"
+
+PROMOTE_COMMAND = "/promote"
+ROLLBACK_COMMAND = "/rollback"

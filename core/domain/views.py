@@ -1,0 +1,119 @@
+"""What is shown of a promotion: frozen, whole, free of any session. Cards, the API and the CLI all draw from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.domain.lifecycle import ACTIVE
+from core.domain.model import (
+    Actor,
+    Decision,
+    DeploymentState,
+    Kind,
+    ModelVersion,
+    Outcome,
+    State,
+    Tally,
+    Verdict,
+)
+
+
+@dataclass(frozen=True)
+class DeploymentView:
+    """One piece of work asked of a deploy target."""
+
+    id: int
+    promotion_id: int
+    action: str
+    target: str
+    state: DeploymentState
+    version: str
+    previous_version: str | None
+    key: str
+    requested_at: datetime
+    sent_at: datetime | None
+    deadline: datetime | None
+    finished_at: datetime | None
+    report: str
+    url: str
+    message: str
+    attempts: int
+    abort: str = ""
+
+    @property
+    def ref(self) -> str:
+        """`D-12`."""
+        return f"D-{self.id}"
+
+
+@dataclass(frozen=True)
+class PromotionView:
+    """A promotion as the database holds it at one moment. `champion` is whom the candidate was judged against."""
+
+    id: int
+    kind: Kind
+    state: State
+    model: str
+    version: ModelVersion
+    champion: ModelVersion | None
+    stage: str
+    requester: Actor
+    reason: str
+    verdicts: tuple[Verdict, ...]
+    decisions: tuple[Decision, ...]
+    tally: Tally | None
+    rules: dict[str, Any]
+    policy_version: str
+    evidence_digest: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    ended_at: datetime | None
+    end_reason: str
+    ended_by: Actor | None
+    deployments: tuple[DeploymentView, ...]
+
+    @property
+    def ref(self) -> str:
+        """`P-12`."""
+        return f"P-{self.id}"
+
+    @property
+    def active(self) -> bool:
+        """True while the promotion holds its model and stage."""
+        return self.state in ACTIVE
+
+    @property
+    def title(self) -> str:
+        """`fraud-detector 7 → production`; outside text, escape where shown."""
+        return f"{self.model} {self.version.version} → {self.stage}"
+
+    @property
+    def failing(self) -> tuple[Verdict, ...]:
+        """The verdicts that stop it."""
+        return tuple(verdict for verdict in self.verdicts if verdict.decides)
+
+    @property
+    def regressions(self) -> tuple[Verdict, ...]:
+        """Advisory verdicts that did not pass: shown, never deciding."""
+        return tuple(v for v in self.verdicts if v.advisory and v.outcome is not Outcome.PASSED)
+
+
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback would change, shown before anything acts.
+
+    `aborts` is the promotion that would be stopped half way; `supersedes` one that still waits and would be dropped.
+    """
+
+    model: str
+    stage: str
+    current: str
+    current_since: datetime
+    target: str
+    target_served: tuple[datetime, datetime | None]
+    warning: str = ""
+    aborts: str = ""
+    supersedes: str = ""

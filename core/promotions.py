@@ -1,0 +1,469 @@
+"""The use cases of a promotion: ask, approve, reject, withdraw, explain. Each is one short transaction.
+
+Nothing outside is touched here: whatever must happen outside is left as a row (message) or a workflow (deployment)
+that commits together with the decision.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.domain.errors import Conflict, NotAllowed, NotFound
+from core.domain.lifecycle import Event
+from core.domain.model import Actor, Blocker, DecisionKind, DeploymentState, Kind, ModelVersion, Outcome, Person, State
+from core.domain.views import PromotionView
+from core.policy import approvals, eligibility, evidence, gates, texts
+from core.policy.schema import Policy, Stage
+from core.ports import Clock, DeploymentQueue, Directory
+from core.store import messages, registry
+from core.store import promotions as store
+from core.store.database import Database
+from core.store.tables import DecisionRow, DeploymentRow, PolicyText, PromotionRow, Version
+from core.store.transition import record, transition
+
+EXPIRY = Actor.system("expiry")
+GATES = Actor.system("gates")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that decides whether a promotion may be asked for, and how its gates stand."""
+
+    stage: Stage
+    version: Version
+    candidate: ModelVersion
+    champion: ModelVersion | None
+    champion_id: int | None
+    active: PromotionRow | None
+
+
+class Promotions:
+    """Asking for, judging and withdrawing promotions. Safe to share between threads."""
+
+    def __init__(
+        self, database: Database, policy: Policy, directory: Directory, clock: Clock, queue: DeploymentQueue
+    ) -> None:
+        self.database = database
+        self.policy = policy
+        self.directory = directory
+        self.clock = clock
+        self.queue = queue
+
+    def request(self, actor: Actor, model: str, version: str, stage: str, reason: str = "") -> PromotionView:
+        """Ask that `version` of `model` becomes the champion of `stage`.
+
+        Gates are judged at once: the promotion returned is `awaiting_approval`, `approved` (nobody need be asked) or
+        `failed`. Another version's promotion that still waits is superseded. Raises `Refused` with its sentence.
+        """
+        reason = texts.reason(reason, required=False)
+        model, version, stage = texts.name(model, "model"), texts.name(version, "version"), texts.name(stage, "stage")
+        now = self.clock()
+        try:
+            with self.database.change() as session:
+                facts = self._judgement(session, model, version, stage)
+                self._refuse_blocked(session, facts)
+                if facts.active is not None:
+                    self.supersede(session, facts.active, actor, now, f"{model} {version} was asked for instead")
+                promotion = self._open(session, actor, facts, reason, now)
+                self._evaluate(session, promotion, facts, now)
+                return store.to_view(promotion)
+        except IntegrityError as error:
+            raise Conflict(
+                "already-active", f"Somebody else asked to promote {model} to {stage} just now; look at theirs first."
+            ) from error
+
+    def approve(self, actor: Actor, promotion_id: int) -> PromotionView:
+        """Record one approval; the one that fills the quorum also starts the deployment.
+
+        Raises `Refused` (not a member, own request, own training, too late, twice) or `Unavailable` (who the person is
+        could not be found out).
+        """
+        return self._decide(actor, promotion_id, DecisionKind.APPROVAL, "")
+
+    def reject(self, actor: Actor, promotion_id: int, reason: str) -> PromotionView:
+        """One rejection ends it. Raises as `approve` does, and `BadInput` without a reason."""
+        return self._decide(actor, promotion_id, DecisionKind.REJECTION, texts.reason(reason, required=True))
+
+    def cancel(self, actor: Actor, promotion_id: int, reason: str = "") -> PromotionView:
+        """Withdraw a promotion that still waits, or stop a deployment under way (the champion is put back).
+
+        The requester may, and so may an API token; for a deployment under way also whoever may roll back.
+        """
+        reason = texts.reason(reason, required=False) or "withdrawn"
+        view = self.view(promotion_id)
+        may_stop = actor.kind != "user" or str(actor) == str(view.requester)
+        if not may_stop and view.state in (State.DEPLOYING, State.VERIFYING):
+            may_stop = bool(self.rollback_groups(actor, view.stage))
+        if not may_stop:
+            raise NotAllowed(
+                "not-requester",
+                f"Only {view.requester.name or view.requester}, who asked for {view.ref}, may withdraw it; "
+                "an approver may reject it.",
+            )
+        now = self.clock()
+        with self.database.change() as session:
+            promotion = store.row(session, promotion_id, lock=True)
+            state = State(promotion.state)
+            if state in (State.DEPLOYING, State.VERIFYING):
+                self.abort(session, promotion, actor, now, reason)
+            elif state in (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED):
+                transition(session, promotion, state, Event.CANCELLED, actor, now, reason)
+                self._drop_deployments(promotion, now, reason)
+            else:
+                raise Conflict("not-waiting", too_late(store.to_view(promotion)))
+            session.refresh(promotion)
+            return store.to_view(promotion)
+
+    def view(self, promotion_id: int) -> PromotionView:
+        """One promotion as it is now. Raises `NotFound`."""
+        with self.database.read() as session:
+            return store.load(session, promotion_id)
+
+    def why(self, model: str, version: str, stage: str) -> list[Blocker]:
+        """Everything that stands, or would stand, between a version and a stage; what is fine is listed too."""
+        model, version, stage = texts.name(model, "model"), texts.name(version, "version"), texts.name(stage, "stage")
+        with self.database.read() as session:
+            facts = self._judgement(session, model, version, stage)
+            found = eligibility.check(self._facts(session, facts))
+            found += [_gate_blocker(v) for v in gates.evaluate(facts.stage.gates, facts.candidate, facts.champion)]
+            return found + self._approval_blockers(facts)
+
+    def preview(
+        self, model: str, version: str, stage: str
+    ) -> tuple[ModelVersion, ModelVersion | None, tuple[Any, ...]]:
+        """(candidate, champion, verdicts) for a form that has not been sent yet. Raises `NotFound`."""
+        with self.database.read() as session:
+            facts = self._judgement(session, model, version, stage)
+            return facts.candidate, facts.champion, gates.evaluate(facts.stage.gates, facts.candidate, facts.champion)
+
+    def expire(self, promotion_id: int) -> bool:
+        """End a promotion whose time is up; False when somebody was quicker."""
+        now = self.clock()
+        with self.database.change() as session:
+            promotion = store.row(session, promotion_id, lock=True)
+            return self._expire_if_due(session, promotion, now)
+
+    def rollback_groups(self, actor: Actor, stage_name: str) -> frozenset[str]:
+        """Which of the groups that may roll `stage_name` back hold this person. Raises `Unavailable`."""
+        return self.directory.groups_of(actor.id, self._members(self.rollback_group_names(stage_name)))
+
+    def rollback_group_names(self, stage_name: str) -> list[str]:
+        """The groups that may roll `stage_name` back; where the policy names none, those who may approve."""
+        stage = self.policy.stage(stage_name)
+        if stage is None:
+            return []
+        if stage.rollback and stage.rollback.allowed:
+            return list(stage.rollback.allowed)
+        return [rule.group for rule in stage.approvals.from_] if stage.approvals else []
+
+    def _members(self, groups: list[str]) -> dict[str, list[str]]:
+        return {name: list(self.policy.groups.get(name, [])) for name in groups}
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def _judgement(self, session: Session, model: str, version: str, stage_name: str) -> Judgement:
+        stage = self.policy.stage(stage_name)
+        if stage is None:
+            raise NotFound(
+                "unknown-stage", f"There is no stage “{stage_name}”; the policy has {_listed(self.policy.stage_names)}."
+            )
+        found = registry.version_row(session, model, version)
+        serving = store.champion(session, found.model_id, stage_name)
+        return Judgement(
+            stage=stage,
+            version=found,
+            candidate=registry.to_model_version(found),
+            champion=registry.to_model_version(serving.version) if serving else None,
+            champion_id=serving.version_id if serving else None,
+            active=store.active(session, found.model_id, stage_name),
+        )
+
+    def _facts(self, session: Session, facts: Judgement) -> eligibility.Facts:
+        return eligibility.Facts(
+            model=facts.candidate.model,
+            version=facts.candidate.version,
+            stage=facts.stage,
+            stage_names=self.policy.stage_names,
+            first_stage=self.policy.first_stage.name,
+            version_known=True,
+            served=registry.served(session, facts.version.id),
+            champion=facts.champion.version if facts.champion else None,
+            active=(f"P-{facts.active.id}", facts.active.version.version, facts.active.state) if facts.active else None,
+        )
+
+    def _refuse_blocked(self, session: Session, facts: Judgement) -> None:
+        for blocker in eligibility.check(self._facts(session, facts)):
+            if blocker.blocking:
+                sentence = f"{blocker.sentence} {blocker.clears}".strip()
+                raise Conflict(f"blocked-{blocker.kind}", sentence, promotion=facts.active.id if facts.active else None)
+
+    def supersede(self, session: Session, old: PromotionRow, actor: Actor, now: datetime, reason: str) -> None:
+        """End a promotion that has not begun to deploy, since another one takes its place; its requester is told."""
+        transition(session, old, State(old.state), Event.SUPERSEDED, actor, now, reason)
+        self._drop_deployments(old, now, reason)
+        session.flush()
+
+    def _open(self, session: Session, actor: Actor, facts: Judgement, reason: str, now: datetime) -> PromotionRow:
+        rule = facts.stage.approvals
+        promotion = new_promotion(
+            Kind.PROMOTION, facts.version, facts.stage, self.policy, actor, reason, now, facts.champion_id
+        )
+        promotion.expires_at = now + rule.expires if rule else None
+        promotion.evidence_digest = evidence.digest(facts.candidate, facts.champion, self.policy.version)
+        self._keep_policy(session, now)
+        session.add(promotion)
+        session.flush()
+        messages.open_card(session, promotion, self.policy.channel(promotion.version.model.name, promotion.stage), now)
+        record(session, promotion, "requested", actor, now, {"reason": reason, "policy_version": self.policy.version})
+        return promotion
+
+    def _keep_policy(self, session: Session, now: datetime) -> None:
+        if session.get(PolicyText, self.policy.version) is None:
+            session.add(PolicyText(version=self.policy.version, text=self.policy.text, loaded_at=now))
+
+    def _evaluate(self, session: Session, promotion: PromotionRow, facts: Judgement, now: datetime) -> None:
+        verdicts = gates.evaluate(facts.stage.gates, facts.candidate, facts.champion)
+        promotion.verdicts = [store.verdict_to_json(verdict) for verdict in verdicts]
+        session.flush()
+        seen = {"evidence_digest": promotion.evidence_digest, "verdicts": promotion.verdicts}
+        if gates.overall(verdicts) is not Outcome.PASSED:
+            why = " ".join(verdict.sentence for verdict in verdicts if verdict.decides)
+            transition(session, promotion, State.EVALUATING, Event.GATES_FAILED, GATES, now, why, seen)
+        elif facts.stage.approvals is not None and facts.stage.approvals.automatic:
+            transition(session, promotion, State.EVALUATING, Event.AUTO_APPROVED, GATES, now, "", seen)
+            start_deployment(session, promotion, facts.stage, self.queue, "deploy", now)
+        else:
+            transition(session, promotion, State.EVALUATING, Event.GATES_PASSED, GATES, now, "", seen)
+        session.flush()
+        session.refresh(promotion)
+
+    # -- deciding ----------------------------------------------------------------------------------------------
+
+    def _decide(self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str) -> PromotionView:
+        person, groups = self._who(actor, promotion_id)
+        now = self.clock()
+        with self.database.change() as session:
+            promotion = store.row(session, promotion_id, lock=True)  # claimed before it is counted
+            view = store.to_view(promotion)
+            expired = self._expire_if_due(session, promotion, now)
+            if not expired:
+                self._refuse_decision(view, actor, person, groups)
+                self._record_decision(session, promotion, actor, kind, groups, reason, now)
+                if kind is DecisionKind.REJECTION:
+                    transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)
+                else:
+                    self._count(session, promotion, actor, now)
+            session.flush()
+            session.refresh(promotion)
+            after = store.to_view(promotion)
+        if expired:  # raised only now, so that the end itself is kept
+            raise Conflict("expired", too_late(after))
+        return after
+
+    def _who(self, actor: Actor, promotion_id: int) -> tuple[Person | None, frozenset[str]]:
+        """Asked before the transaction opens: the directory may have to ask Slack."""
+        view = self.view(promotion_id)
+        rule = Stage.from_rules(view.rules).approvals
+        names = [each.group for each in rule.from_] if rule else []
+        groups = self.directory.groups_of(actor.id, self._members(names))
+        return (self.directory.person(actor.id) if groups else None), groups
+
+    def _refuse_decision(
+        self, view: PromotionView, actor: Actor, person: Person | None, groups: frozenset[str]
+    ) -> None:
+        mine = next((decision for decision in view.decisions if str(decision.actor) == str(actor)), None)
+        if mine is not None and mine.kind is DecisionKind.APPROVAL and view.state is State.AWAITING_APPROVAL:
+            raise Conflict(
+                "decided-already",
+                f"You have approved {view.ref} already; {view.tally.sentence if view.tally else ''}".strip(),
+            )
+        if view.state is not State.AWAITING_APPROVAL:
+            raise Conflict("not-waiting", too_late(view))
+        rule = Stage.from_rules(view.rules).approvals
+        approvals.may_decide(
+            rule,
+            person or Person(actor.id, actor.name),
+            groups,
+            view.requester,
+            view.version.lineage.trained_by,
+            subject=f"{view.model} {view.version.version}",
+            stage=view.stage,
+        )
+
+    def _record_decision(
+        self, session: Session, promotion: PromotionRow, actor: Actor, kind: DecisionKind,
+        groups: frozenset[str], reason: str, now: datetime,
+    ) -> None:  # fmt: skip
+        promotion.decisions.append(
+            DecisionRow(
+                actor=str(actor),
+                actor_name=actor.name,
+                kind=kind.value,
+                reason=reason,
+                groups=sorted(groups),
+                evidence_digest=promotion.evidence_digest,
+                at=now,
+            )
+        )
+        session.flush()
+        if kind is DecisionKind.APPROVAL:
+            seen = {"groups": sorted(groups), "evidence_digest": promotion.evidence_digest}
+            record(session, promotion, "approved", actor, now, seen)
+
+    def _count(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime) -> None:
+        counted = store.to_view(promotion).tally
+        if counted is None or not counted.met:
+            return
+        transition(session, promotion, State.AWAITING_APPROVAL, Event.QUORUM_REACHED, actor, now, counted.sentence)
+        start_deployment(session, promotion, Stage.from_rules(promotion.rules), self.queue, "deploy", now)
+
+    def _expire_if_due(self, session: Session, promotion: PromotionRow, now: datetime) -> bool:
+        waiting = State(promotion.state) in (State.EVALUATING, State.AWAITING_APPROVAL)
+        if not waiting or promotion.expires_at is None or promotion.expires_at > now:
+            return False
+        why = "nobody decided in time" if not promotion.decisions else "not enough people approved in time"
+        transition(session, promotion, State(promotion.state), Event.EXPIRED, EXPIRY, now, why)
+        return True
+
+    # -- stopping ----------------------------------------------------------------------------------------------
+
+    def abort(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime, reason: str) -> None:
+        """Have the deployment under way stop and the champion put back. Raises `Conflict` when it was asked before."""
+        for deployment in promotion.deployments:
+            if deployment.state in (DeploymentState.PENDING, DeploymentState.IN_PROGRESS) and not deployment.abort:
+                deployment.abort = reason
+                record(session, promotion, "stop_asked", actor, now, {"reason": reason}, deployment.id)
+                self.queue.wake(session, deployment.id)
+                return
+        raise Conflict("stopping-already", f"P-{promotion.id} is being stopped already.")
+
+    def _drop_deployments(self, promotion: PromotionRow, now: datetime, reason: str) -> None:
+        for deployment in promotion.deployments:
+            if deployment.state == DeploymentState.PENDING:
+                deployment.state = DeploymentState.CANCELLED.value
+                deployment.finished_at = now
+                deployment.message = reason
+
+    # -- explaining --------------------------------------------------------------------------------------------
+
+    def _approval_blockers(self, facts: Judgement) -> list[Blocker]:
+        rule = facts.stage.approvals
+        if rule is None:
+            return [
+                Blocker(
+                    "approvals",
+                    "approvals",
+                    True,
+                    f"The policy names nobody who may approve for {facts.stage.name}.",
+                    "Its owner must add approvals.from.",
+                )
+            ]
+        if rule.automatic:
+            return [
+                Blocker(
+                    "approvals", "approvals", False, "Nobody needs to approve: with every gate passed it goes ahead."
+                )
+            ]
+        given = (
+            store.to_view(facts.active).decisions
+            if facts.active and facts.active.version_id == facts.version.id
+            else ()
+        )
+        counted = approvals.tally(rule, given)
+        return [Blocker("approvals", "approvals", not counted.met, counted.sentence, self.awaited(counted))]
+
+    def awaited(self, counted: Any) -> str:
+        """Who could still fill the seats, by name, as far as the directory knows."""
+        return approvals.awaited(
+            counted, {s.group: self.directory.members(list(self.policy.groups.get(s.group, []))) for s in counted.seats}
+        )
+
+
+def new_promotion(
+    kind: Kind,
+    version: Version,
+    stage: Stage,
+    policy: Policy,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    champion_id: int | None,
+) -> PromotionRow:
+    """A promotion's row, `evaluating`, with the stage's rules as they are now."""
+    return PromotionRow(
+        kind=kind.value,
+        state=State.EVALUATING.value,
+        model_id=version.model_id,
+        version=version,
+        model=version.model,
+        stage=stage.name,
+        champion_version_id=champion_id,
+        requester=str(actor),
+        requester_name=actor.name,
+        reason=reason,
+        rules=stage.rules(),
+        policy_version=policy.version,
+        verdicts=[],
+        evidence_digest="",
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def start_deployment(
+    session: Session, promotion: PromotionRow, stage: Stage, queue: DeploymentQueue, action: str, now: datetime
+) -> None:
+    """The intent to act, in the deciding transaction: a deployment's row and its workflow."""
+    serving = store.champion(session, promotion.model_id, promotion.stage)
+    deployment = DeploymentRow(
+        action=action,
+        target=stage.deploy.target if stage.deploy else "",
+        version_id=promotion.version_id,
+        previous_version_id=serving.version_id if serving else None,
+        state=DeploymentState.PENDING.value,
+        key=f"baton_{secrets.token_hex(16)}",
+        timeout_seconds=int(stage.deploy.timeout.total_seconds()) if stage.deploy else 60,
+        requested_at=now,
+    )
+    promotion.deployments.append(deployment)
+    session.flush()
+    queue.enqueue(session, deployment.id, f"{promotion.model.name}/{promotion.stage}")
+
+
+def too_late(view: PromotionView) -> str:
+    """Why a click came too late: what the promotion has become, and by whom."""
+    by = f" by {view.ended_by.name or view.ended_by.id}" if view.ended_by and view.ended_by.kind == "user" else ""
+    said = {
+        State.EVALUATING: f"{view.ref} is still being checked; wait until its card asks for a decision.",
+        State.AWAITING_APPROVAL: f"{view.ref} still waits for approval.",
+        State.APPROVED: f"{view.ref} has all its approvals and is about to be deployed.",
+        State.DEPLOYING: f"{view.ref} has all its approvals and is being deployed.",
+        State.VERIFYING: f"{view.ref} is deployed and is being verified.",
+        State.ROLLING_BACK: f"{view.ref} is being rolled back.",
+        State.SUCCEEDED: f"{view.ref} was approved and deployed already.",
+        State.REJECTED: f"{view.ref} was rejected{by}; it takes a new request.",
+        State.EXPIRED: f"{view.ref} expired before it was decided; it takes a new request.",
+        State.CANCELLED: f"{view.ref} was withdrawn{by}.",
+        State.SUPERSEDED: f"{view.ref} was superseded: {view.end_reason}.",
+        State.FAILED: f"{view.ref} failed: {view.end_reason}",
+        State.ERRORED: f"{view.ref} ended in an error: {view.end_reason}",
+        State.ROLLED_BACK: f"{view.ref} was rolled back.",
+    }
+    return said[view.state]
+
+
+def _gate_blocker(verdict: Any) -> Blocker:
+    remedy = (
+        "" if not verdict.decides else "Register a version that passes, or have the policy's owner change the gate."
+    )
+    return Blocker("gate", verdict.gate, verdict.decides, verdict.sentence, remedy)
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,232 @@
+"""Bringing the last good version back. Nothing is judged and nobody is asked: whoever may, does, at 3 a.m. too."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.errors import BadInput, Conflict, NotAllowed, NotFound
+from core.domain.lifecycle import Event
+from core.domain.model import Actor, Kind, State
+from core.domain.views import PromotionView, RollbackPlan
+from core.policy import evidence, texts
+from core.policy.schema import Stage
+from core.promotions import Promotions, new_promotion, start_deployment
+from core.store import messages, registry
+from core.store import promotions as store
+from core.store.tables import Champion, PromotionRow
+from core.store.transition import record, transition
+
+#: States in which a promotion has not touched its target yet, so that a rollback may simply drop it.
+NOT_BEGUN = (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED)
+UNDER_WAY = (State.DEPLOYING, State.VERIFYING)
+
+
+class Rollbacks:
+    """Planning and asking for rollbacks. Shares its collaborators with `Promotions`."""
+
+    def __init__(self, promotions: Promotions) -> None:
+        self.promotions = promotions
+        self.policy = promotions.policy
+        self.database = promotions.database
+
+    def stages(self, model: str) -> list[str]:
+        """Stages of `model` that have a champion now, the last stage of the policy first. Raises `NotFound`."""
+        with self.database.read() as session:
+            found = registry.model_row(session, texts.name(model, "model"))
+            return [name for name in reversed(self.policy.stage_names) if store.champion(session, found.id, name)]
+
+    def plan(self, actor: Actor, model: str, stage: str | None, to_version: str | None) -> RollbackPlan:
+        """What a rollback would change, without changing it.
+
+        Without `stage`, the last stage that has a champion. Without `to_version`, the last version that was verified
+        there and was not itself rolled back from. Raises `Refused`: not allowed, nothing serves, nothing to go back to.
+        """
+        stage = self._stage(model, stage)
+        self._refuse_unallowed(actor, stage.name)
+        with self.database.read() as session:
+            plan, _ = self._plan(session, model, stage, to_version)
+            return plan
+
+    def request(
+        self, actor: Actor, model: str, stage: str | None, to_version: str | None, reason: str
+    ) -> PromotionView:
+        """Roll back, now. A promotion half way there is stopped instead; one that still waits is superseded.
+
+        Returns the rollback's own promotion, or the one that is being stopped. Raises as `plan`, and `BadInput` without
+        a reason.
+        """
+        reason = texts.reason(reason, required=True)
+        found = self._stage(model, stage)
+        self._refuse_unallowed(actor, found.name)
+        now = self.promotions.clock()
+        with self.database.change() as session:
+            plan, target = self._plan(session, model, found, to_version)
+            active = store.active(session, target.model_id, found.name)
+            if active is not None and State(active.state) in UNDER_WAY:
+                self.promotions.abort(session, active, actor, now, reason)
+                session.flush()
+                return store.to_view(active)
+            if active is not None:
+                self.promotions.supersede(session, active, actor, now, f"{model} was rolled back in {found.name}")
+            return store.to_view(self._open(session, actor, found, plan, target, reason, now))
+
+    def _stage(self, model: str, stage: str | None) -> Stage:
+        if stage is None or not stage.strip():
+            serving = self.stages(model)
+            if not serving:
+                raise Conflict(
+                    "no-champion", f"Nothing serves any stage of {model} yet, so there is nothing to roll back."
+                )
+            stage = serving[0]
+        found = self.policy.stage(texts.name(stage, "stage"))
+        if found is None:
+            raise NotFound(
+                "unknown-stage", f"There is no stage “{stage}”; the policy has {', '.join(self.policy.stage_names)}."
+            )
+        return found
+
+    def _refuse_unallowed(self, actor: Actor, stage: str) -> None:
+        if actor.kind == "user" and not self.promotions.rollback_groups(actor, stage):
+            allowed = self.promotions.rollback_group_names(stage)
+            who = f"that takes {' or '.join(allowed)}" if allowed else "the policy names nobody who may"
+            raise NotAllowed("may-not-roll-back", f"You may not roll back {stage}: {who}.")
+
+    def _plan(
+        self, session: Session, model: str, stage: Stage, to_version: str | None
+    ) -> tuple[RollbackPlan, Champion]:
+        found = registry.model_row(session, texts.name(model, "model"))
+        serving = store.champion(session, found.id, stage.name)
+        if serving is None:
+            raise Conflict(
+                "no-champion", f"Nothing serves {stage.name} of {model} yet, so there is nothing to roll back."
+            )
+        active = store.active(session, found.id, stage.name)
+        self._refuse_twice(active)
+        if active is not None and State(active.state) in UNDER_WAY:
+            target = serving  # what is under way is stopped; the champion that still stands is put back in full
+            if to_version and to_version != serving.version.version:
+                raise Conflict(
+                    "other-under-way",
+                    f"P-{active.id} is being deployed to {stage.name}; roll back to {serving.version.version} first, "
+                    f"which stops it, then to {to_version}.",
+                )
+        else:
+            target = self._target(session, serving, model, stage, to_version)
+        return (
+            RollbackPlan(
+                model=model,
+                stage=stage.name,
+                current=active.version.version if target is serving and active else serving.version.version,
+                current_since=serving.since,
+                target=target.version.version,
+                target_served=(target.since, target.until),
+                warning=_warning(session, target) if target is not serving else "",
+                aborts=f"P-{active.id}" if active and State(active.state) in UNDER_WAY else "",
+                supersedes=f"P-{active.id}" if active and State(active.state) in NOT_BEGUN else "",
+            ),
+            target,
+        )
+
+    def _refuse_twice(self, active: PromotionRow | None) -> None:
+        if active is None:
+            return
+        stopping = any(deployment.abort for deployment in active.deployments)
+        if active.state == State.ROLLING_BACK or stopping:
+            raise Conflict(
+                "rolling-back-already", f"P-{active.id} is being rolled back already; its card shows how far it is."
+            )
+        if active.kind == Kind.ROLLBACK:
+            raise Conflict(
+                "rolling-back-already",
+                f"P-{active.id} is already rolling {active.model.name} back to {active.version.version}; "
+                "its card shows how far it is.",
+            )
+
+    def _target(
+        self, session: Session, serving: Champion, model: str, stage: Stage, to_version: str | None
+    ) -> Champion:
+        history = list(
+            session.scalars(
+                select(Champion)
+                .where(Champion.model_id == serving.model_id, Champion.stage == stage.name, Champion.id != serving.id)
+                .order_by(Champion.since.desc(), Champion.id.desc())
+            )
+        )
+        if to_version and to_version.strip():
+            wanted = texts.name(to_version, "version")
+            if wanted == serving.version.version:
+                raise Conflict(
+                    "serves-already",
+                    f"{model} {wanted} serves {stage.name} already; rolling back to it would change nothing.",
+                )
+            for row in history:
+                if row.version.version == wanted:
+                    return row
+            known = ", ".join(dict.fromkeys(row.version.version for row in history)) or "none"
+            raise BadInput("version", f"{model} {wanted} never served {stage.name}; earlier versions there: {known}.")
+        bad = {row.version_id for row in history if was_rolled_back(session, row)} | {serving.version_id}
+        for row in history:
+            if row.version_id not in bad:
+                return row
+        raise Conflict(
+            "nothing-to-go-back-to",
+            f"There is no earlier good version of {model} in {stage.name} to go back to; "
+            "promote another version instead.",
+        )
+
+    def _open(
+        self,
+        session: Session,
+        actor: Actor,
+        stage: Stage,
+        plan: RollbackPlan,
+        target: Champion,
+        reason: str,
+        now: datetime,
+    ) -> PromotionRow:
+        serving = store.champion(session, target.model_id, stage.name)
+        promotion = new_promotion(
+            Kind.ROLLBACK,
+            target.version,
+            stage,
+            self.policy,
+            actor,
+            reason,
+            now,
+            serving.version_id if serving else None,
+        )
+        promotion.evidence_digest = evidence.digest(
+            registry.to_model_version(target.version),
+            registry.to_model_version(serving.version) if serving else None,
+            self.policy.version,
+        )
+        session.add(promotion)
+        session.flush()
+        messages.open_card(session, promotion, self.policy.channel(plan.model, stage.name), now)
+        record(
+            session,
+            promotion,
+            "rollback_asked",
+            actor,
+            now,
+            {"reason": reason, "from": plan.current, "to": plan.target},
+        )
+        transition(session, promotion, State.EVALUATING, Event.AUTO_APPROVED, actor, now, reason)
+        start_deployment(session, promotion, stage, self.promotions.queue, "rollback", now)
+        session.flush()
+        session.refresh(promotion)
+        return promotion
+
+
+def was_rolled_back(session: Session, row: Champion) -> bool:
+    """True when this time in service ended because somebody rolled away from it."""
+    return row.ended_by is not None and session.get_one(PromotionRow, row.ended_by).kind == Kind.ROLLBACK
+
+
+def _warning(session: Session, target: Champion) -> str:
+    if was_rolled_back(session, target):
+        return f"{target.version.version} was itself rolled back from by P-{target.ended_by}."
+    return ""

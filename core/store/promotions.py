@@ -1,0 +1,163 @@
+"""Reading promotions: rows into views."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.errors import BadInput, NotFound
+from core.domain.lifecycle import ACTIVE
+from core.domain.model import Actor, Decision, DecisionKind, DeploymentState, Kind, Outcome, State, Verdict
+from core.domain.views import DeploymentView, PromotionView
+from core.policy.approvals import tally
+from core.policy.schema import Stage
+from core.store.registry import to_model_version
+from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel
+
+ACTIVE_STATES = tuple(state.value for state in ACTIVE)
+
+
+def number(ref: str, letter: str = "P") -> int:
+    """`P-12` (or `p-12`, `12`) as 12. Raises `BadInput`."""
+    match = re.fullmatch(rf"(?:{letter}-?)?([1-9][0-9]{{0,17}})", ref.strip(), re.IGNORECASE)
+    if match is None:
+        noun = "promotion" if letter == "P" else "deployment"
+        raise BadInput(
+            noun, f"“{ref.strip()[:40]}” does not name a {noun}; write {letter}- and its number, such as {letter}-12."
+        )
+    return int(match[1])
+
+
+def row(session: Session, promotion_id: int, lock: bool = False) -> PromotionRow:
+    """The promotion's row, claimed for this transaction when `lock`. Raises `NotFound`."""
+    query = select(PromotionRow).where(PromotionRow.id == promotion_id)
+    if lock:
+        query = query.with_for_update(of=PromotionRow)
+    found = session.scalar(query)
+    if found is None:
+        raise NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
+    return found
+
+
+def load(session: Session, promotion_id: int) -> PromotionView:
+    """One promotion. Raises `NotFound`."""
+    return to_view(row(session, promotion_id))
+
+
+def page(
+    session: Session,
+    state: str | None = None,
+    model: str | None = None,
+    stage: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[PromotionView]:
+    """Promotions, newest first, below id `before`. `state` is a state's name or `active`."""
+    query = select(PromotionRow).order_by(PromotionRow.id.desc()).limit(limit)
+    if state == "active":
+        query = query.where(PromotionRow.state.in_(ACTIVE_STATES))
+    elif state:
+        query = query.where(PromotionRow.state == state)
+    if model:
+        query = query.join(RegisteredModel, RegisteredModel.id == PromotionRow.model_id).where(
+            RegisteredModel.name == model
+        )
+    if stage:
+        query = query.where(PromotionRow.stage == stage)
+    if before is not None:
+        query = query.where(PromotionRow.id < before)
+    return [to_view(found) for found in session.scalars(query)]
+
+
+def active(session: Session, model_id: int, stage: str) -> PromotionRow | None:
+    """The promotion that holds this model and stage now, if any; there is never more than one."""
+    return session.scalar(
+        select(PromotionRow).where(
+            PromotionRow.model_id == model_id, PromotionRow.stage == stage, PromotionRow.state.in_(ACTIVE_STATES)
+        )
+    )
+
+
+def champion(session: Session, model_id: int, stage: str) -> Champion | None:
+    """The open champion row of a stage."""
+    return session.scalar(
+        select(Champion).where(Champion.model_id == model_id, Champion.stage == stage, Champion.until.is_(None))
+    )
+
+
+def to_view(found: PromotionRow) -> PromotionView:
+    """A row and what hangs on it, as one frozen value."""
+    rules = Stage.from_rules(found.rules)
+    decisions = tuple(_decision(decision) for decision in found.decisions)
+    counted = found.kind == Kind.PROMOTION and rules.approvals is not None and not rules.approvals.automatic
+    return PromotionView(
+        id=found.id,
+        kind=Kind(found.kind),
+        state=State(found.state),
+        model=found.model.name,
+        version=to_model_version(found.version),
+        champion=to_model_version(found.champion_version) if found.champion_version else None,
+        stage=found.stage,
+        requester=Actor.parse(found.requester, found.requester_name),
+        reason=found.reason,
+        verdicts=tuple(verdict_from_json(each) for each in found.verdicts),
+        decisions=decisions,
+        tally=tally(rules.approvals, decisions) if counted else None,
+        rules=found.rules,
+        policy_version=found.policy_version,
+        evidence_digest=found.evidence_digest,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        expires_at=found.expires_at,
+        ended_at=found.ended_at,
+        end_reason=found.end_reason,
+        ended_by=Actor.parse(found.ended_by) if found.ended_by else None,
+        deployments=tuple(deployment_view(each) for each in found.deployments),
+    )
+
+
+def _decision(found: DecisionRow) -> Decision:
+    return Decision(
+        actor=Actor.parse(found.actor, found.actor_name),
+        kind=DecisionKind(found.kind),
+        at=found.at,
+        groups=tuple(found.groups),
+        reason=found.reason,
+        evidence_digest=found.evidence_digest,
+    )
+
+
+def deployment_view(found: DeploymentRow) -> DeploymentView:
+    """A deployment's row as a frozen value."""
+    return DeploymentView(
+        id=found.id,
+        promotion_id=found.promotion_id,
+        action=found.action,
+        target=found.target,
+        state=DeploymentState(found.state),
+        version=found.version.version,
+        previous_version=found.previous_version.version if found.previous_version else None,
+        key=found.key,
+        requested_at=found.requested_at,
+        sent_at=found.sent_at,
+        deadline=found.deadline,
+        finished_at=found.finished_at,
+        report=found.report,
+        url=found.url,
+        message=found.message,
+        attempts=found.attempts,
+        abort=found.abort,
+    )
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as it is stored with its promotion."""
+    return {**verdict.__dict__, "outcome": verdict.outcome.value}
+
+
+def verdict_from_json(stored: dict[str, Any]) -> Verdict:
+    """Back from the store."""
+    return Verdict(**{**stored, "outcome": Outcome(stored["outcome"])})
