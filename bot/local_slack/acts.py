@@ -191,15 +191,17 @@ class Acts:
             ack = await self._delivery.interact("interactive", body, answerable=True)
         finally:
             view.busy = False
-        try:
-            if not ack.ok:
-                raise SlackError(str(ack.error))
-            self._api.views.respond(view, ack.body)
-        except SlackError as error:
-            self._api.hub.notify("views", {person.id})
-            self._api.hub.notify("delivery", {person.id}, ok=False, error=error.code, text=TROUBLE)
-            return {"ok": False, "error": error.code, "text": TROUBLE, **error.extra}
-        return {"ok": False, "errors": view.errors} if view.errors else {"ok": True}
+        trouble = None if ack.ok else SlackError(str(ack.error))
+        if trouble is None:
+            try:
+                self._api.views.respond(view, ack.body)
+            except SlackError as error:
+                trouble = error
+        if trouble is None:
+            return {"ok": False, "errors": view.errors} if view.errors else {"ok": True}
+        self._api.hub.notify("views", {person.id})
+        self._api.hub.notify("delivery", {person.id}, ok=False, error=trouble.code, text=TROUBLE)
+        return {"ok": False, "error": trouble.code, "text": TROUBLE, **trouble.extra}
 
     async def close(self, user: object, view_id: object) -> Json:
         """Closes a form; the app hears of it when it asked to (notify_on_close)."""

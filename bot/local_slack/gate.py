@@ -42,6 +42,7 @@ class Gate:
         self._pages = pages(web, acts, delivery)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's business."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].startswith("/api/"):

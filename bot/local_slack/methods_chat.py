@@ -22,7 +22,7 @@ def post_message(api: Api, args: Json) -> Json:
     channel = destination(api, args.get("channel"))
     _may_write(api, channel)
     content = _content(api, args)
-    message = api.workspace.add(channel, BOT_USER, thread_ts=_thread(api, channel, args), **content)
+    message = api.workspace.add(channel, BOT_USER, thread_ts=_thread(channel, args), **content)
     _told(api, channel, message)
     body = message.as_slack(metadata=True) | {"bot_profile": payloads.bot_profile(api.workspace.manifest.bot_name)}
     return {"channel": channel.id, "ts": message.ts, "message": body}
@@ -127,7 +127,7 @@ def _metadata(metadata: Any) -> Json | None:
     return {"event_type": metadata["event_type"], "event_payload": payload}
 
 
-def _thread(api: Api, channel: Channel, args: Json) -> str | None:
+def _thread(channel: Channel, args: Json) -> str | None:
     ts = args.get("thread_ts")
     if not ts:
         return None
@@ -153,7 +153,7 @@ def post_ephemeral(api: Api, args: Json) -> Json:
     if user not in channel.members:
         raise SlackError("user_not_in_channel")
     content = _content(api, args) | {"metadata": None}
-    thread_ts = _thread(api, channel, args)
+    thread_ts = _thread(channel, args)
     message = api.workspace.add(channel, BOT_USER, thread_ts=thread_ts, ephemeral_for=user, **content)
     _told(api, channel, message)
     return {"message_ts": message.ts}

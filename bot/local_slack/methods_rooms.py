@@ -7,7 +7,7 @@ from .web_api import Api, Method, flag, page_of
 from .workspace import Channel, Json, Message, SlackError
 
 
-def channel_body(api: Api, channel: Channel) -> Json:
+def channel_body(channel: Channel) -> Json:
     """A channel as the Web API shows it."""
     if channel.kind == "im":
         return {"id": channel.id, "is_im": True, "user": channel.person, "is_archived": False, "is_open": True}
@@ -56,13 +56,13 @@ def open_dm(api: Api, args: Json) -> Json:
     if person.deleted:
         raise SlackError("user_disabled")
     channel = api.workspace.dm(person.id)
-    body: Json = {"id": channel.id} if not flag(args, "return_im") else channel_body(api, channel)
+    body: Json = {"id": channel.id} if not flag(args, "return_im") else channel_body(channel)
     return {"channel": body}
 
 
 def info(api: Api, args: Json) -> Json:
     """conversations.info."""
-    return {"channel": channel_body(api, _room(api, args))}
+    return {"channel": channel_body(_room(api, args))}
 
 
 def _listed(api: Api, args: Json, user: str | None) -> Json:
@@ -84,7 +84,7 @@ def _listed(api: Api, args: Json, user: str | None) -> Json:
         and not (flag(args, "exclude_archived") and c.archived)
     ]
     page, more = page_of(found, args)
-    return {"channels": [channel_body(api, c) for c in page], **more}
+    return {"channels": [channel_body(c) for c in page], **more}
 
 
 def list_rooms(api: Api, args: Json) -> Json:
@@ -114,10 +114,10 @@ def join(api: Api, args: Json) -> Json:
     already = BOT_USER in channel.members
     channel.members.add(BOT_USER)
     api.hub.notify("state")
-    return {"channel": channel_body(api, channel)} | ({"warning": "already_in_channel"} if already else {})
+    return {"channel": channel_body(channel)} | ({"warning": "already_in_channel"} if already else {})
 
 
-def _between(api: Api, messages: list[Message], args: Json, channel: Channel) -> list[Json]:
+def _between(messages: list[Message], args: Json, channel: Channel) -> list[Json]:
     oldest, latest = str(args.get("oldest") or "0"), str(args.get("latest") or "9999999999.999999")
     inclusive = flag(args, "inclusive")
     shown = []
@@ -142,7 +142,7 @@ def history(api: Api, args: Json) -> Json:
     if BOT_USER not in channel.members:
         raise SlackError("not_in_channel")
     heads = [m for m in reversed(channel.messages.values()) if m.thread_ts is None or m.thread_ts == m.ts]
-    page, more = page_of(_between(api, heads, args, channel), args)
+    page, more = page_of(_between(heads, args, channel), args)
     return {"messages": page, "has_more": bool(more["response_metadata"]["next_cursor"]), **more}
 
 
@@ -155,7 +155,7 @@ def replies(api: Api, args: Json) -> Json:
     if parent is None or parent.ephemeral_for is not None:
         raise SlackError("thread_not_found")
     head = channel.messages[parent.thread_ts or parent.ts]
-    page, more = page_of(_between(api, [head, *channel.thread(head.ts)], args, channel), args, 1000)
+    page, more = page_of(_between([head, *channel.thread(head.ts)], args, channel), args, 1000)
     return {"messages": page, "has_more": bool(more["response_metadata"]["next_cursor"]), **more}
 
 

@@ -87,9 +87,9 @@ class WebApi:
 
     def _answer(self, name: str, args: Json) -> Answer:
         method = self._methods.get(name)
+        if method is None:
+            return Answer(200, {"ok": False, "error": "unknown_method", "req_method": name}, {})
         try:
-            if method is None:
-                raise SlackError("unknown_method", req_method=name)
             self._authenticate(method, args)
             wait = self._pacing.refuse_for(name, method.tier, str(args.get("channel"))) if self._enforce else None
             if wait is not None:
