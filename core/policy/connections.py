@@ -1,0 +1,110 @@
+"""What the policy connects to: deploy targets, registries, metric sources, alert senders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Tag
+
+from core.policy.fields import Duration, EnvName, Name, Part, Url
+
+
+def by_type(kinds: dict[str, str]) -> Discriminator:
+    """Choose among models by the key `type`: `kinds` maps its values to class names, which become pydantic's tags."""
+
+    def tag(value: Any) -> str | None:
+        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        return kinds.get(kind) if isinstance(kind, str) else None
+
+    chooser: Callable[[Any], str | None] = tag
+    return Discriminator(
+        chooser,
+        custom_error_type="policy_type",
+        custom_error_message="unknown type",
+        custom_error_context={"kinds": ", ".join(kinds)},
+    )
+
+
+class Webhook(Part):
+    """A hook that is sent a signed CloudEvent."""
+
+    type: Literal["webhook"]
+    url: Url
+    secret_env: EnvName
+
+
+class GitHubActions(Part):
+    """A workflow that is dispatched."""
+
+    type: Literal["github_actions"]
+    repo: Name
+    workflow: Name
+    ref: Name = "main"
+    token_env: EnvName
+
+
+class Jenkins(Part):
+    """A job that is built with parameters."""
+
+    type: Literal["jenkins"]
+    url: Url
+    job: Name
+    user: Name
+    token_env: EnvName
+
+
+class GitLab(Part):
+    """A pipeline that is triggered."""
+
+    type: Literal["gitlab"]
+    url: Url = "https://gitlab.com"
+    project: Name
+    ref: Name = "main"
+    token_env: EnvName
+
+
+Target = Annotated[
+    Annotated[Webhook, Tag("Webhook")]
+    | Annotated[GitHubActions, Tag("GitHubActions")]
+    | Annotated[Jenkins, Tag("Jenkins")]
+    | Annotated[GitLab, Tag("GitLab")],
+    by_type({"webhook": "Webhook", "github_actions": "GitHubActions", "jenkins": "Jenkins", "gitlab": "GitLab"}),
+]
+
+
+class MLflow(Part):
+    """An MLflow tracking server whose registered versions are taken over."""
+
+    type: Literal["mlflow"]
+    url: Url
+    poll: Duration = timedelta(seconds=60)
+    webhook_secret_env: EnvName | None = None
+
+
+class SageMaker(Part):
+    """Model package groups of one AWS region."""
+
+    type: Literal["sagemaker"]
+    region: Name
+
+
+Registry = Annotated[
+    Annotated[MLflow, Tag("MLflow")] | Annotated[SageMaker, Tag("SageMaker")],
+    by_type({"mlflow": "MLflow", "sagemaker": "SageMaker"}),
+]
+
+
+class Prometheus(Part):
+    """Where rollout analysis asks its queries."""
+
+    type: Literal["prometheus"]
+    url: Url
+
+
+class AlertSender(Part):
+    """Who may post alerts to `/alerts/{name}`."""
+
+    type: Literal["alertmanager", "grafana"]
+    token_env: EnvName

@@ -1,0 +1,123 @@
+"""How traffic moves and when it may not: rollout, analysis, verification, freeze windows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.policy.fields import Allowance, Duration, Moment, Name, Number, Part, TimeZone, shown, whole, wrong
+
+Limit = Annotated[int, whole(0, 1_000)]
+Percent = Annotated[int, whole(1, 100)]
+
+
+class Step(Part):
+    """One step of a canary: how much traffic, and for how long at least."""
+
+    traffic: Percent
+    hold: Duration | None = None
+
+
+class AnalysisMetric(Part):
+    """One thing watched while traffic moves: a query with bounds, or two counts compared with the champion's."""
+
+    name: Name
+    query: str | None = None
+    bad: str | None = None
+    total: str | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    compared_to: Literal["champion"] | None = None
+    no_worse_by: Allowance = 0.0
+    lower_is_better: bool = False
+    failure_limit: Limit = 0
+    inconclusive_limit: Limit = 0
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        counts = (self.bad is not None, self.total is not None)
+        if (self.query is not None) == any(counts) or (any(counts) and not all(counts)):
+            raise wrong("asks for no number or for two", "write either query, or bad and total")
+        if self.at_least is None and self.at_most is None and self.compared_to is None:
+            raise wrong("has no bound", "add at_least, at_most or compared_to: champion")
+        return self
+
+
+class Analysis(Part):
+    """What is watched while traffic moves, and where it is asked."""
+
+    source: Name
+    interval: Duration = timedelta(minutes=1)
+    metrics: tuple[AnalysisMetric, ...] = Field(min_length=1)
+
+
+class Rollout(Part):
+    """How a version gets its traffic."""
+
+    strategy: Literal["all_at_once", "canary", "blue_green"] = "all_at_once"
+    steps: tuple[Step, ...] = ()
+    analysis: Analysis | None = None
+
+    @model_validator(mode="after")
+    def _steps_climb(self) -> Self:
+        if self.strategy == "all_at_once" and self.analysis is not None:
+            raise wrong("goes with canary or blue_green only", "remove it, or set strategy: canary", "analysis")
+        if self.strategy != "canary":
+            if self.steps:
+                raise wrong("go with canary only", "remove them, or set strategy: canary", "steps")
+            return self
+        traffic = [step.traffic for step in self.steps]
+        if not traffic or traffic[-1] != 100 or any(a >= b for a, b in pairwise(traffic)):
+            raise wrong(
+                "do not climb to 100",
+                "write steps with rising traffic, the last one {traffic: 100}",
+                *(["steps"] if self.steps else []),
+            )
+        return self
+
+
+class Verify(Part):
+    """How long a version is watched at full traffic before the champion changes hands."""
+
+    for_: Duration = Field(alias="for")
+
+
+class Freeze(Part):
+    """A time in which nothing is promoted: recurring (`rrule`, `duration`) or once (`from`, `until`)."""
+
+    name: Name
+    rrule: str | None = None
+    duration: Duration | None = None
+    from_: Moment | None = Field(None, alias="from")
+    until: Moment | None = None
+    timezone: TimeZone = "UTC"
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        recurring = (self.rrule is not None, self.duration is not None)
+        once = (self.from_ is not None, self.until is not None)
+        if not (all(recurring) and not any(once)) and not (all(once) and not any(recurring)):
+            raise wrong("is neither recurring nor once", "write either rrule and duration, or from and until")
+        if self.rrule is not None:
+            _check_rrule(self.rrule)
+        if self.from_ is not None and self.until is not None and _order(self.from_) >= _order(self.until):
+            raise wrong("is not after from", "write a later date", "until")
+        return self
+
+
+def _order(moment: date | datetime) -> str:
+    return moment.isoformat()
+
+
+def _check_rrule(text: str) -> None:
+    from dateutil.rrule import rrulestr
+
+    try:
+        rrulestr(text, dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - only the rule's form is looked at
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        raise wrong(
+            f"{shown(text)} is not a recurrence rule", 'write one such as "FREQ=WEEKLY;BYDAY=SA,SU"', "rrule"
+        ) from None
