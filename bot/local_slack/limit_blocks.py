@@ -15,7 +15,21 @@ from .limit_elements import (
     SLACK_FILE,
     URL,
 )
-from .limit_rules import Report, Rule, anything, boolean, by_type, listing, number, one_of, shape, string, text, whole
+from .limit_rules import (
+    Report,
+    Rule,
+    anything,
+    boolean,
+    by_type,
+    items,
+    listing,
+    number,
+    one_of,
+    shape,
+    string,
+    text,
+    whole,
+)
 
 MARKDOWN_CHARS = 12_000
 DATA_TABLE_CHARS = 20_000
@@ -98,7 +112,7 @@ def _even_rows(value: dict[str, Any], at: str, report: Report) -> None:
 
 def _data_table(value: dict[str, Any], at: str, report: Report) -> None:
     _even_rows(value, at, report)
-    cells = [c for row in value.get("rows") or () if isinstance(row, list) for c in row if isinstance(c, dict)]
+    cells = [c for row in items(value, "rows") if isinstance(row, list) for c in row if isinstance(c, dict)]
     if sum(len(str(c.get("text", ""))) for c in cells) > DATA_TABLE_CHARS:
         report.add(f"{at}/rows", "too_long", f"must be less than {DATA_TABLE_CHARS + 1} characters in all")
 

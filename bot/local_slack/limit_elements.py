@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .limit_rules import Report, Rule, anything, boolean, by_type, focus, listing, one_of, shape, string, text, whole
+from .limit_rules import (
+    Report,
+    Rule,
+    anything,
+    boolean,
+    by_type,
+    focus,
+    items,
+    listing,
+    one_of,
+    shape,
+    string,
+    text,
+    whole,
+)
 
 URL = string(3000, 1, r"(?s)[a-zA-Z][a-zA-Z0-9+.-]*:.+")
 ID = string(255, 1)
@@ -44,12 +58,10 @@ def _chosen(fields: dict[str, Rule], required: str = "", **more: Any) -> Rule:
 
 def _distinct_options(value: dict[str, Any], at: str, report: Report) -> None:
     """Initial options must be among the options that are offered."""
-    offered = [o for o in value.get("options") or () if isinstance(o, dict)]
-    for group in value.get("option_groups") or ():
-        offered += group.get("options") or () if isinstance(group, dict) else ()
-    values = [o.get("value") for o in offered]
-    initial = value.get("initial_options") or ([value["initial_option"]] if value.get("initial_option") else [])
-    for option in initial if isinstance(initial, list) else ():
+    offered = items(value, "options") + [o for g in items(value, "option_groups") for o in items(g, "options")]
+    values = [o.get("value") for o in offered if isinstance(o, dict)]
+    initial = items(value, "initial_options") or [value.get("initial_option")]
+    for option in initial:
         if isinstance(option, dict) and option.get("value") not in values:
             report.add(at, "invalid_initial_option", "initial_option must be one of the options")
 

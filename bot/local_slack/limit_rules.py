@@ -26,6 +26,12 @@ class Report:
 Rule = Callable[[Any, str, Report], None]
 
 
+def items(value: Any, key: str) -> list[Any]:
+    """The list under a key; empty when it is not one (which its own rule reports)."""
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
+
+
 def string(most: int, least: int = 0, pattern: str | None = None) -> Rule:
     """Text of `least` to `most` characters."""
 

@@ -25,7 +25,7 @@ def validate(blocks: Any, surface: str = "message", at: str = "/blocks") -> list
     for index, block in enumerate(blocks):
         where = f"{at}/{index}"
         _BLOCK(block, where, report)
-        if isinstance(block, dict) and block.get("type") in NOT_ON[surface]:
+        if isinstance(block, dict) and str(block.get("type")) in NOT_ON[surface]:
             report.add(f"{where}/type", "not_allowed_here", f"unsupported type in a {surface}: {block['type']}")
         if isinstance(block, dict) and block.get("type") == "container":
             children = block.get("child_blocks")
