@@ -138,7 +138,7 @@ export function Combobox(props) {
         aria-activedescendant=${open && found.items.length ? `${listId}-${active}` : undefined}
         aria-describedby=${props.describedBy} aria-invalid=${props.invalid ? 'true' : undefined}
         placeholder=${placeholder} value=${shown}
-        onFocus=${() => setOpen(true)} onClick=${() => setOpen(true)} onBlur=${shut} onKeyDown=${onKeyDown}
+        onClick=${() => setOpen(true)} onBlur=${shut} onKeyDown=${onKeyDown}
         onInput=${(e) => { setOpen(true); setQuery(e.target.value); }} />
       ${props.clearable && !multi && value.length ? html`
         <button type="button" class="clear" aria-label="Clear" onClick=${() => onChange([])}>✕</button>` : null}

@@ -1,17 +1,8 @@
 // The field at the bottom: messages, slash commands with their completion, and mentions.
 import { freshId, html, useEffect, useLayoutEffect, useRef, useState } from './ui.js';
 import { post } from './api.js';
-import { escape } from './mrkdwn.js';
 import { addNote, describeCommandFailure, describeFailure } from './notes.js';
 import { displayName, people, refreshAfterAct, store } from './store.js';
-
-/** What Slack's own client does to a typed message: escapes it and turns @names into mentions. */
-function encode(text) {
-  return escape(text).replace(/(^|\s)@([\w.-]+)/g, (whole, before, name) => {
-    const user = people().find((u) => [u.name, u.real_name].some((n) => n?.toLowerCase() === name.toLowerCase()));
-    return user ? `${before}<@${user.id}>` : whole;
-  });
-}
 
 async function sendCommand(channel, text, thread) {
   const { user } = store;
@@ -26,7 +17,7 @@ async function sendCommand(channel, text, thread) {
 }
 
 async function sendMessage(channel, text, thread) {
-  const answer = await post('message', { user: store.user, channel, text: encode(text), ...(thread ? { thread_ts: thread } : {}) });
+  const answer = await post('message', { user: store.user, channel, text, ...(thread ? { thread_ts: thread } : {}) });
   if (answer.ok === false) addNote(channel, describeFailure(answer.error), thread);
   refreshAfterAct();
   return answer.ok !== false;

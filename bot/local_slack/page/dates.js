@@ -74,10 +74,10 @@ const PLAIN = {
 export function formatDate(seconds, pattern) {
   const date = new Date(Number(seconds) * 1000);
   if (!/^-?\d+$/.test(String(seconds)) || Number.isNaN(date.getTime())) return null;
-  return pattern.replace(/\{(\w+)\}/g, (whole, token, at) => {
+  return pattern.replace(/\{(\w+)\}/g, (whole, token) => {
     const base = token.replace(/_pretty$/, '');
     const near = base === token ? undefined : NEAR[daysFromToday(date)];
-    if (near !== undefined && Object.hasOwn(PLAIN, base)) return at === 0 ? capital(near) : near;
+    if (near !== undefined && Object.hasOwn(PLAIN, base)) return near;
     const make = Object.hasOwn(PLAIN, token) ? PLAIN[token] : Object.hasOwn(PLAIN, base) ? PLAIN[base] : null;
     return make ? make(date) : whole;
   });

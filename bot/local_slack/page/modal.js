@@ -14,9 +14,7 @@ function focusFirst(dialog) {
   const body = dialog.querySelector('.dialog-body');
   if (body.contains(document.activeElement)) return;
   const first = body.querySelector('[aria-invalid="true"]') ?? body.querySelector('input, textarea');
-  // A list would open by being focused; that is the person's to do.
-  if (first && first.getAttribute('role') !== 'combobox') first.focus();
-  else body.focus();
+  (first ?? body).focus();
 }
 
 function useFormState(view) {

@@ -7,9 +7,6 @@ const ENTITIES = { '&amp;': '&', '&lt;': '<', '&gt;': '>' };
 /** Undoes Slack's three escapes, once. */
 export const unescape = (text) => text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]);
 
-/** Slack's three escapes, for what a person typed. */
-export const escape = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-
 /** The address if a click may follow it, else null: a script or data address is shown as text. */
 export function safeUrl(url) {
   return /^(https?:\/\/|mailto:|tel:|slack:\/\/)/i.test(url) ? url : null;

@@ -154,14 +154,10 @@ function onDeliveryFailure(notice) {
 function refreshPlace() {
   const channel = currentChannel();
   if (!channel) return;
-  if (channel.app_dm && store.tab === 'home') openHome();
+  if (channel.app_dm) post('home_opened', { user: store.user, tab: store.tab });
+  if (channel.app_dm && store.tab === 'home') refreshHome();
   else refreshMessages();
   refreshThread();
-}
-
-function openHome() {
-  post('home_opened', { user: store.user });
-  refreshHome();
 }
 
 // --- starting --------------------------------------------------------------------------------------------------
