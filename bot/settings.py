@@ -124,11 +124,11 @@ class Settings(BaseModel):
         `environ` stands in for the process's own (no `.env` is read then, unless `env_file` names one).
         Raises `SettingsError` with every problem found.
         """
-        given = _gather(environ, env_file)
+        given = environment(environ, env_file)
         problems: list[str] = []
         for secret in SECRETS:
             try:
-                given[secret] = _secret(given, secret) or ""
+                given[secret] = secret_from(given, secret) or ""
             except ValueError as wrong:
                 problems.append(str(wrong))
                 given[secret] = ""
@@ -167,7 +167,7 @@ class Settings(BaseModel):
         None when neither is set. Raises `SettingsError` when the file cannot be read, or both are set.
         """
         try:
-            return _secret(self._environ, name)
+            return secret_from(self._environ, name)
         except ValueError as wrong:
             raise SettingsError([str(wrong)]) from None
 
@@ -194,7 +194,7 @@ REQUIRED_BY_SERVE = {
 }
 
 
-def _gather(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[str, str]:
+def environment(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, str]:
     """The `.env` file's variables under those of the environment. Raises `SettingsError` for a file that is no text."""
     path = env_file or Path(".env")
     from_file: dict[str, str] = {}
@@ -207,7 +207,7 @@ def _gather(environ: Mapping[str, str] | None, env_file: Path | None) -> dict[st
     return from_file | dict(os.environ if environ is None else environ)
 
 
-def _secret(given: Mapping[str, str], name: str) -> str | None:
+def secret_from(given: Mapping[str, str], name: str) -> str | None:
     """The variable, or the contents of the file that `NAME_FILE` names. Raises `ValueError` with a sentence."""
     value, path = given.get(name, "").strip(), given.get(f"{name}_FILE", "").strip()
     if value and path:

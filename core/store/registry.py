@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from core.domain.errors import NotFound
-from core.domain.model import Actor, DatasetRef, DecisionKind, Lineage, Measurement, ModelVersion
-from core.store.tables import Champion, MeasurementRow, RegisteredModel, Version
+from core.domain.model import Actor, DatasetRef, DecisionKind, Kind, Lineage, Measurement, ModelVersion
+from core.policy.eligibility import Served
+from core.store.tables import Champion, MeasurementRow, PromotionRow, RegisteredModel, Version
 
 #: How many of a model's newest versions a search looks through before it asks the index over all of them.
 WINDOW = 2_000
@@ -272,9 +273,19 @@ def champions_of(session: Session, model: str) -> dict[str, tuple[str, datetime]
     return {row.stage: (row.version, row.since) for row in rows}
 
 
-def served(session: Session, version_id: int) -> frozenset[str]:
-    """The stages that a version serves or has served."""
-    return frozenset(session.scalars(select(Champion.stage).where(Champion.version_id == version_id).distinct()))
+def served(session: Session, version_id: int) -> dict[str, Served]:
+    """When a version last served each of the stages that it serves or has served."""
+    end = aliased(PromotionRow)
+    rows = session.execute(
+        select(Champion.stage, Champion.since, Champion.until, Champion.ended_by, end.kind)
+        .outerjoin(end, end.id == Champion.ended_by)
+        .where(Champion.version_id == version_id)
+        .order_by(Champion.since, Champion.id)
+    )
+    return {
+        row.stage: Served(row.since, row.until, f"P-{row.ended_by}" if row.kind == Kind.ROLLBACK else None)
+        for row in rows
+    }
 
 
 # -- rows and values ---------------------------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+"""What the API answers: the core's views as JSON. Times are UTC; references are written P-n and D-n."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from core.domain.model import Actor, Blocker, Measurement, ModelVersion, Verdict
+from core.domain.views import DeploymentView, PromotionView
+from core.store.registry import ChampionView, ModelLine, VersionLine
+
+Json = dict[str, Any]
+
+
+def moment(at: datetime | None) -> str | None:
+    """`2026-11-23T10:00:00.000000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if at else None
+
+
+def actor(who: Actor) -> Json:
+    """Who acted, and what people call them."""
+    return {"actor": str(who), "name": who.name or who.id}
+
+
+def version(found: ModelVersion) -> Json:
+    """A version with everything registered of it."""
+    lineage = found.lineage
+    return {
+        "model": found.model,
+        "version": found.version,
+        "metrics": [_metric(each) for each in found.measurements],
+        "artifact": {"uri": found.artifact_uri, "digest": found.digest},
+        "lineage": {
+            "data": [{"name": each.name, "digest": each.digest} for each in lineage.data],
+            "code": {"repo": lineage.repo, "commit": lineage.commit},
+            "run_url": lineage.run_url,
+            "trained_by": lineage.trained_by,
+        },
+        "tags": found.tags,
+        "registered_by": found.registered_by,
+        "registered_at": moment(found.registered_at),
+    }
+
+
+def _metric(found: Measurement) -> Json:
+    """As it was given; `value` is null where no finite number was, and `raw` says what was."""
+    answer: Json = {"name": found.name, "value": found.value}
+    if found.value is None:
+        answer["raw"] = found.raw
+    if found.slice:
+        answer["slice"] = found.slice
+    if found.dataset:
+        answer["dataset"] = {"name": found.dataset, "digest": found.dataset_digest}
+    if found.samples is not None:
+        answer["samples"] = found.samples
+    return answer
+
+
+def version_line(found: VersionLine) -> Json:
+    """A version in a list."""
+    return {
+        "version": found.version,
+        "digest": found.digest,
+        "trained_by": found.trained_by,
+        "registered_by": found.registered_by,
+        "registered_at": moment(found.registered_at),
+    }
+
+
+def model_line(found: ModelLine) -> Json:
+    """A model in a list."""
+    return {
+        "name": found.name,
+        "newest": found.newest or None,
+        "newest_at": moment(found.newest_at),
+        "created_at": moment(found.created_at),
+    }
+
+
+def champion(model: str, stage: str, at: datetime, found: ChampionView | None) -> Json:
+    """Who served a stage at a moment; nulls where nobody did."""
+    return {
+        "model": model,
+        "stage": stage,
+        "at": moment(at),
+        "version": found.version.version if found else None,
+        "digest": found.version.digest if found else None,
+        "since": moment(found.since) if found else None,
+        "until": moment(found.until) if found else None,
+        "promotion": found.promotion if found else None,
+        "requested_by": actor(found.requested_by) if found else None,
+        "approved_by": [actor(each) for each in found.approved_by] if found else [],
+    }
+
+
+def promotion(found: PromotionView) -> Json:
+    """A promotion, whole."""
+    return {
+        "id": found.ref,
+        "kind": found.kind.value,
+        "state": found.state.value,
+        "model": found.model,
+        "version": found.version.version,
+        "digest": found.version.digest,
+        "stage": found.stage,
+        "champion": found.champion.version if found.champion else None,
+        "requester": actor(found.requester),
+        "reason": found.reason,
+        "gates": [_verdict(each) for each in found.verdicts],
+        "decisions": [
+            {
+                **actor(each.actor),
+                "kind": each.kind.value,
+                "at": moment(each.at),
+                "groups": list(each.groups),
+                "reason": each.reason,
+            }
+            for each in found.decisions
+        ],
+        "approvals": _tally(found),
+        "policy_version": found.policy_version,
+        "evidence_digest": found.evidence_digest,
+        "created_at": moment(found.created_at),
+        "updated_at": moment(found.updated_at),
+        "expires_at": moment(found.expires_at),
+        "ended_at": moment(found.ended_at),
+        "end_reason": found.end_reason,
+        "ended_by": str(found.ended_by) if found.ended_by else None,
+        "deployments": [deployment(each) for each in found.deployments],
+    }
+
+
+def _tally(found: PromotionView) -> Json | None:
+    if found.tally is None:
+        return None
+    return {
+        "quorum": found.tally.quorum,
+        "given": [actor(each) for each in found.tally.approvals],
+        "seats": [
+            {"group": seat.group, "at_least": seat.at_least, "filled_by": [actor(each) for each in seat.filled_by]}
+            for seat in found.tally.seats
+        ],
+        "met": found.tally.met,
+        "sentence": found.tally.sentence,
+    }
+
+
+def _verdict(found: Verdict) -> Json:
+    return {
+        "gate": found.gate,
+        "outcome": found.outcome.value,
+        "sentence": found.sentence,
+        "advisory": found.advisory,
+        "metric": found.metric,
+        "slice": found.slice,
+        "candidate": found.candidate,
+        "champion": found.champion,
+        "change": found.change,
+    }
+
+
+def deployment(found: DeploymentView) -> Json:
+    """One piece of work asked of a deploy target."""
+    return {
+        "id": found.ref,
+        "action": found.action,
+        "target": found.target,
+        "state": found.state.value,
+        "version": found.version,
+        "previous_version": found.previous_version,
+        "report": found.report,
+        "url": found.url,
+        "message": found.message,
+        "attempts": found.attempts,
+        "requested_at": moment(found.requested_at),
+        "sent_at": moment(found.sent_at),
+        "deadline": moment(found.deadline),
+        "finished_at": moment(found.finished_at),
+    }
+
+
+def blocker(found: Blocker) -> Json:
+    """One thing that stands, or does not stand, in the way."""
+    return {
+        "kind": found.kind,
+        "name": found.name,
+        "blocking": found.blocking,
+        "sentence": found.sentence,
+        "clears": found.clears,
+    }

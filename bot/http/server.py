@@ -1,0 +1,94 @@
+"""Hosts the HTTP side on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+
+import uvicorn
+from starlette.types import ASGIApp
+
+log = logging.getLogger(__name__)
+
+#: How long requests under way may take to finish when the server stops.
+GRACE_SECONDS = 5
+
+
+class AddressTaken(Exception):
+    """The address cannot be listened on; the sentence says which, and what to set."""
+
+
+class HttpServer:
+    """uvicorn in a thread. `start` returns once requests are answered; `stop` lets those under way finish."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._socket: socket.socket | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Listen. Port 0 takes any free one, and `port` tells which. Raises `AddressTaken`."""
+        self._socket = self._bind()
+        self.port = self._socket.getsockname()[1]
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise AddressTaken(f"The HTTP side could not start on {self.url}; the log says why.")
+            time.sleep(0.005)
+        log.info("Listening on %s.", self.url)
+
+    def stop(self) -> None:
+        """Take no more requests, finish those under way, and return."""
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(GRACE_SECONDS + 2)
+        if self._socket is not None:
+            self._socket.close()
+
+    @property
+    def alive(self) -> bool:
+        """False once the server's thread has ended, asked or not."""
+        return self._thread.is_alive()
+
+    def _bind(self) -> socket.socket:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listening = socket.socket(family, kind, protocol)
+        except OSError as wrong:
+            raise AddressTaken(f"BATON_HOST “{self.host}” is no address of this machine ({wrong.strerror}).") from None
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(address)
+            listening.listen(2048)
+        except OSError as wrong:
+            listening.close()
+            raise AddressTaken(
+                f"Cannot listen on {self.url} ({wrong.strerror}); stop what is there, or set BATON_HOST or BATON_PORT."
+            ) from None
+        return listening
+
+    def _run(self) -> None:
+        if self._socket is not None:
+            self._server.run(sockets=[self._socket])

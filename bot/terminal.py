@@ -1,0 +1,149 @@
+"""Text for terminals: safe, aligned, human. Everything that came from outside passes `safe`."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+#: Marks that turn the direction of the text around them, or hide it; shown instead of obeyed.
+_HIDDEN = frozenset("\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff") | {
+    chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080))
+}
+
+
+def safe(text: object) -> str:
+    """`text` on one line, with control characters and direction marks spelled out, so that it can forge nothing."""
+    return "".join(_spelled(char) if _harmful(char) else char for char in str(text))
+
+
+def _harmful(char: str) -> bool:
+    return char in _HIDDEN or unicodedata.category(char) in ("Cc", "Cs", "Co")
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def width(text: str) -> int:
+    """How many columns `text` takes."""
+    return sum(
+        0 if unicodedata.combining(char) or char == "\u200d" else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def clip(text: str, columns: int) -> str:
+    """`text` in at most so many columns."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for char in text:
+        if width(kept + char) > columns - 1:
+            break
+        kept += char
+    return f"{kept}…"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], widest: int = 48) -> str:
+    """Aligned columns, two blanks between, no lines."""
+    cells = [[clip(safe(cell), widest) for cell in row] for row in (head, *rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell + " " * (widths[column] - width(cell)) for column, cell in enumerate(row)).rstrip()
+        for row in cells
+    )
+
+
+def ago(text: str | None, now: datetime | None = None) -> str:
+    """How long ago a moment of the API was, roughly."""
+    if not text:
+        return ""
+    seconds = int(((now or datetime.now(UTC)) - datetime.fromisoformat(text)).total_seconds())
+    ahead, seconds = seconds < 0, abs(seconds)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"in {seconds // size} {unit}" if ahead else f"{seconds // size} {unit} ago"
+    return "now"
+
+
+def number(value: float | None) -> str:
+    """A measured number as people read it."""
+    return "–" if value is None else f"{value:.6g}"
+
+
+def promotion_line(found: Json) -> str:
+    """`P-12: fraud-detector 7 → production is awaiting approval.`"""
+    state = str(found["state"]).replace("_", " ")
+    return safe(f"{found['id']}: {found['model']} {found['version']} → {found['stage']} is {state}.")
+
+
+def promotion(found: Json) -> str:
+    """A promotion, whole, as `baton show` prints it."""
+    lines = [promotion_line(found)]
+    if found["kind"] == "rollback":
+        lines.append("A rollback.")
+    lines.append(f"Asked for by {safe(found['requester']['name'])}, {ago(found['created_at'])}.")
+    if found["reason"]:
+        lines.append(f"Reason: {safe(found['reason'])}")
+    if found["end_reason"]:
+        lines.append(f"Ended {ago(found['ended_at'])}: {safe(found['end_reason'])}")
+    elif found["expires_at"]:
+        lines.append(f"Expires {ago(found['expires_at'])}.")
+    if found["approvals"]:
+        lines.append(safe(found["approvals"]["sentence"]))
+    if found["gates"]:
+        lines += ["", gates(found)]
+    if found["decisions"]:
+        given = [(each["name"], each["kind"], ago(each["at"]), each["reason"]) for each in found["decisions"]]
+        lines += ["", table(("WHO", "DECISION", "WHEN", "REASON"), given)]
+    if found["deployments"]:
+        rows = [
+            (each["id"], each["action"], each["target"] or "none", each["state"], each["message"])
+            for each in found["deployments"]
+        ]
+        lines += ["", table(("DEPLOYMENT", "ACTION", "TARGET", "STATE", "MESSAGE"), rows)]
+    return "\n".join(lines)
+
+
+def gates(found: Json) -> str:
+    """The gates of a promotion, candidate beside champion."""
+    rows = [
+        (
+            each["gate"],
+            number(each["candidate"]),
+            number(each["champion"]),
+            each["outcome"] + (" (advisory)" if each["advisory"] else ""),
+        )
+        for each in found["gates"]
+    ]
+    return table(("GATE", "CANDIDATE", "CHAMPION", "OUTCOME"), rows)
+
+
+def promotions(found: Sequence[Json]) -> str:
+    """A list of promotions."""
+    rows = [
+        (
+            each["id"],
+            each["model"],
+            each["version"],
+            each["stage"],
+            each["state"].replace("_", " "),
+            each["requester"]["name"],
+            ago(each["created_at"]),
+        )
+        for each in found
+    ]
+    return table(("ID", "MODEL", "VERSION", "STAGE", "STATE", "ASKED BY", "WHEN"), rows)
+
+
+def blockers(found: Sequence[Json]) -> str:
+    """What stands in the way, and what would clear it."""
+    lines = []
+    for each in found:
+        lines.append(f"{'✗' if each['blocking'] else '✓'} {safe(each['sentence'])}")
+        if each["blocking"] and each["clears"]:
+            lines.append(f"    {safe(each['clears'])}")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""Whether the database answers, and the figures that are read off it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core.store import messages, migrate
+from core.store.database import Database
+from core.store.tables import DecisionRow, PromotionRow
+
+#: What the driver raises when the database is away or too busy: nobody's mistake, and worth another try.
+AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
+
+#: The revision that this release needs; reading it from the migrations is slow, and it never changes.
+_wanted: list[str | None] = []
+
+
+def trouble(database: Database, seconds: float = 2.0) -> str:
+    """Why the database cannot serve now, as one sentence; "" when it can. Answers within `seconds`, come what may."""
+    found: list[str] = []
+
+    def look() -> None:
+        found.append(_look(database))
+
+    asking = threading.Thread(target=look, name="readiness", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return found[0] if found else f"The database does not answer within {seconds:g} s."
+
+
+def _look(database: Database) -> str:
+    try:
+        with database.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        there = migrate.current(database.engine)
+    except (DatabaseError, InterfaceError, PoolTimeout):
+        return "The database cannot be reached."
+    if not _wanted:
+        _wanted.append(migrate.wanted())
+    if there != _wanted[0]:
+        return "The database is not at this release's schema; run `baton migrate`."
+    return ""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is counted in the database at one moment."""
+
+    requests: dict[str, int]  #: by kind
+    promotions: dict[str, int]  #: by state
+    decisions: dict[str, int]  #: by kind
+    stale_messages: int
+    oldest_message: float
+
+
+def figures(database: Database, now: datetime) -> Figures:
+    """Count. Promotions and decisions are never deleted, so these only grow (but for the states and the queue)."""
+    with database.read() as session:
+
+        def by(column: object) -> dict[str, int]:
+            rows = session.execute(select(column, func.count()).group_by(column))  # type: ignore[call-overload]
+            return {str(name): int(count) for name, count in rows}
+
+        depth, oldest = messages.backlog(session, now)
+        return Figures(
+            requests=by(PromotionRow.kind),
+            promotions=by(PromotionRow.state),
+            decisions=by(DecisionRow.kind),
+            stale_messages=depth,
+            oldest_message=max(oldest, 0.0),
+        )
