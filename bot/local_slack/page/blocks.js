@@ -3,11 +3,11 @@ import { freshId, html, useContext, useState } from './ui.js';
 import { Element, ValueElement } from './elements.js';
 import { Markdown, RichText, Table } from './rich.js';
 import { Scope } from './scope.js';
-import { Plain, TextObject, wordsOf } from './text.js';
+import { TextObject, wordsOf } from './text.js';
 
 /** Where an image may be loaded from: this machine. Others are named instead of fetched. */
 function localSource(image) {
-  if (image.slack_file) return image.slack_file.url ?? `/_local/files/${encodeURIComponent(image.slack_file.id)}`;
+  if (image.slack_file) return image.slack_file.url ?? `/_files/${encodeURIComponent(image.slack_file.id)}`;
   const url = String(image.image_url ?? '');
   if (/^data:image\//.test(url)) return url;
   const host = URL.canParse(url, location.href) ? new URL(url, location.href).hostname : '';
@@ -100,5 +100,3 @@ export function Blocks({ scope, problems = {} }) {
         <${Block} key=${block.block_id ?? i} block=${block} problem=${problems[block.block_id]} />`)}</div>
     <//>`;
 }
-
-export { Plain };

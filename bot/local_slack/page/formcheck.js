@@ -3,21 +3,21 @@ import { valueOf } from './scope.js';
 
 const REQUIRED = 'Please complete this required field.';
 
-const empty = (value) => value === null || value === undefined || value === '' || (Array.isArray(value) && !value.length);
+const empty = (value) => value === null || value === undefined || !String(value).trim() || (Array.isArray(value) && !value.length);
 
 function numberProblem(element, value) {
   const number = Number(value);
-  if (!Number.isFinite(number) || value.trim() === '') return 'Please enter a number.';
+  if (!Number.isFinite(number)) return 'Please enter a valid number.';
   if (!element.is_decimal_allowed && !Number.isInteger(number)) return 'Please enter a whole number.';
-  if (element.min_value !== undefined && number < Number(element.min_value)) return `Must be at least ${element.min_value}.`;
-  if (element.max_value !== undefined && number > Number(element.max_value)) return `Must be at most ${element.max_value}.`;
+  if (number < Number(element.min_value ?? -Infinity)) return `Please enter a number that is at least ${element.min_value}.`;
+  if (number > Number(element.max_value ?? Infinity)) return `Please enter a number that is at most ${element.max_value}.`;
   return null;
 }
 
 function textProblem(element, value) {
-  if (element.min_length && value.length < element.min_length) return `Must be at least ${element.min_length} characters long.`;
-  const most = element.max_length ?? 3000;
-  return value.length > most ? `Must be at most ${most} characters long (${value.length - most} too many).` : null;
+  if (value.length < (element.min_length ?? 0)) return `Please enter at least ${element.min_length} characters.`;
+  const most = element.max_length || 3000;
+  return value.length > most ? `Please enter at most ${most} characters (${value.length - most} too many).` : null;
 }
 
 function problemOf(element, value) {

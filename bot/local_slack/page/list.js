@@ -54,6 +54,14 @@ export function ScrollPane({ place, last, mine, label, children }) {
   };
   useLayoutEffect(() => { atEnd.current = true; setBehind(false); toEnd(); }, [place]);
   useLayoutEffect(() => {
+    const wanted = store.shownTs && inner.current.querySelector(`[data-ts="${CSS.escape(store.shownTs)}"]`);
+    if (!wanted) return;
+    store.shownTs = null;
+    atEnd.current = false;
+    wanted.scrollIntoView({ block: 'center' });
+    wanted.classList.add('flash');
+  });
+  useLayoutEffect(() => {
     if (mine) atEnd.current = true;
     if (atEnd.current) toEnd();
     else setBehind(true);

@@ -37,8 +37,8 @@ async function submit(view, form) {
   const answer = await post('submit', { user: store.user, view_id: view.id, state: stateOf(scope) });
   await refreshViews();
   form.setSending(false);
-  if (answer.errors) form.setProblems(answer.errors);
-  else if (answer.ok === false) form.setTrouble(TROUBLE);
+  // Errors under the fields come with the view itself; they go away with it, too.
+  if (answer.ok === false && !answer.errors) form.setTrouble(answer.text ?? TROUBLE);
 }
 
 async function close(view, form) {

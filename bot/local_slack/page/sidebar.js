@@ -72,7 +72,7 @@ export function TopBar() {
     <header class="topbar">
       <button type="button" class="icon-button phone-only" aria-label="Open navigation" onClick=${() => change({ drawer: true })}>☰
         ${unread ? html`<span class="dot"></span>` : null}</button>
-      <span class="topbar-title">${store.workspace.team.name} <small>Slack stand-in</small></span>
+      <span class="topbar-title"><span class="phone-only">${store.workspace.team.name}</span><small>Slack stand-in</small></span>
       <div class="who">
         <button type="button" class="who-button" ref=${button} aria-haspopup="menu" aria-expanded=${open} onClick=${() => setOpen(!open)}>
           <${Avatar} user=${me()} size="small" /><span>You are <b>${displayName(me())}</b></span> <span aria-hidden="true">▾</span></button>

@@ -5,7 +5,7 @@ import { addNote, describeFailure } from './notes.js';
 export const store = {
   user: null, channel: null, thread: null, tab: 'messages', theme: null,
   workspace: null, messages: {}, threads: {}, home: undefined, stack: [], notes: {}, hidden: new Set(),
-  reachable: true, drawer: false, alert: null,
+  reachable: true, drawer: false, confirm: null, shownTs: null,
 };
 
 const watchers = new Set();
@@ -38,8 +38,8 @@ export const people = () => (store.workspace?.users ?? []).filter((u) => !u.is_b
 function readAddress() {
   const query = new URLSearchParams(location.search);
   return {
-    user: query.get('user'), channel: query.get('channel'), thread: query.get('thread'),
-    tab: query.get('tab'), theme: query.get('theme'),
+    user: query.get('user'), channel: query.get('channel'), ts: query.get('ts'),
+    thread: query.get('thread') ?? query.get('thread_ts'), tab: query.get('tab'), theme: query.get('theme'),
   };
 }
 
@@ -50,6 +50,15 @@ export function addressOf(place) {
   for (const [key, value] of Object.entries({ user, channel, thread, theme })) if (value) query.set(key, value);
   if (channelById(channel)?.app_dm) query.set('tab', tab);
   return `?${query}`;
+}
+
+/** The place that a permalink of this workspace names, or null for any other address. */
+export function placeOfPermalink(url) {
+  if (!URL.canParse(url) || new URL(url).origin !== location.origin) return null;
+  const { pathname, searchParams } = new URL(url);
+  const [, channel, seconds, rest] = /^\/archives\/(\w+)\/p(\d+)(\d{6})$/.exec(pathname) ?? [];
+  if (!channelById(channel)) return null;
+  return { channel, thread: searchParams.get('thread_ts'), tab: 'messages', shownTs: `${seconds}.${rest}` };
 }
 
 /** Goes to a channel, thread or tab; the address follows, so that Back works and a place can be opened twice. */
@@ -172,8 +181,8 @@ function placeFor(address, workspace) {
   const named = address.channel && (byIdOrName(channels, address.channel)
     ?? (/^(baton|app)$/i.test(address.channel) ? channels.find((c) => c.app_dm) : undefined));
   const channel = named ?? channels.find((c) => c.kind === 'channel') ?? channels[0];
-  const tab = address.tab ?? (channel?.app_dm ? 'home' : 'messages');
-  return { channel: channel?.id ?? null, tab, thread: named ? address.thread : null };
+  const tab = address.tab ?? (channel?.app_dm && !address.ts ? 'home' : 'messages');
+  return { channel: channel?.id ?? null, tab, thread: named ? address.thread : null, shownTs: address.ts };
 }
 
 async function whoAmI(wanted) {

@@ -1,9 +1,15 @@
 // Draws parsed text. Everything becomes text nodes and elements chosen here; nothing is ever read as HTML.
 import { html } from './ui.js';
 import { parseMrkdwn, parsePlain, safeUrl } from './mrkdwn.js';
-import { addressOf, channelById, displayName, go, store, userById } from './store.js';
+import { addressOf, channelById, displayName, go, placeOfPermalink, store, userById } from './store.js';
 
 export function Link({ url, children }) {
+  const place = placeOfPermalink(url);
+  if (place) {
+    // Opened in place: as a new page it would have forgotten who one is.
+    const open = (event) => { event.preventDefault(); go(place); };
+    return html`<a href=${addressOf(place)} onClick=${open}>${children}</a>`;
+  }
   return html`<a href=${url} target="_blank" rel="noopener noreferrer">${children}</a>`;
 }
 
