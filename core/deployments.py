@@ -1,0 +1,275 @@
+"""Carrying a promotion out: tell the deploy target, wait for its report, change the champion; or put things back.
+
+`Deployments.run` is the workflow. It only strings steps together: each step is one short transaction, or one call to
+the target, and may be run twice, since a process may die between doing and remembering. The deployment's row is the
+truth throughout; a message to the workflow says no more than "look again".
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.domain.errors import BadInput, Conflict, NotFound
+from core.domain.lifecycle import Event
+from core.domain.model import Actor, DecisionKind, DeploymentState, State
+from core.domain.views import DeploymentView
+from core.engine import Durable
+from core.outcomes import ENDED, Outcomes, ended_sentence
+from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget
+from core.store import promotions as store
+from core.store.database import Database
+from core.store.tables import DeploymentRow
+from core.store.transition import record, transition
+from core.targets.cloud_event import Order, requested
+
+log = logging.getLogger(__name__)
+
+BATON = Actor.system("deployments")
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LONGEST_TEXT = 2_000
+REPORTS = ("in_progress", "succeeded", "failed")
+
+
+class Workflows(DeploymentQueue, Protocol):
+    """The durable engine, as the watchdog sees it."""
+
+    def states(self, deployment_ids: Iterable[int]) -> dict[int, str]:
+        """How the workflows of some deployments stand; those that there are not are left out."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What became of a report. `taken` is False where it changed nothing; `sentence` then says why."""
+
+    deployment: DeploymentView
+    taken: bool
+    sentence: str = ""
+
+
+class Deployments:
+    """Everything that happens to a deployment after the decision. Safe to share between threads.
+
+    `on_hook(target, outcome, seconds)` is told of every call to a target.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        targets: Mapping[str, DeployTarget],
+        workflows: Workflows,
+        clock: Clock,
+        public_url: str,
+        on_hook: Callable[[str, str, float], None] | None = None,
+    ) -> None:
+        self.database = database
+        self.targets = targets
+        self.workflows = workflows
+        self.clock = clock
+        self.public_url = public_url.rstrip("/")
+        self._on_hook = on_hook
+        self._outcomes = Outcomes(database, workflows, clock)
+
+    # -- the workflow --------------------------------------------------------------------------------------------
+
+    def run(self, durable: Durable, deployment_id: int) -> None:
+        """Carry one deployment out, to whatever end. The workflow `deploy.v1`: its order of steps never changes."""
+        if not durable.step("begin", partial(self.begin, deployment_id)):
+            return
+        try:
+            said = self._carry_out(durable, deployment_id)
+        except Exception as error:
+            log.exception("D-%s: the workflow broke", deployment_id)
+            said = {"state": "broke", "words": type(error).__name__}
+        durable.step("end", partial(self._outcomes.end, deployment_id, said["state"], said["words"]))
+
+    def _carry_out(self, durable: Durable, deployment_id: int) -> dict[str, Any]:
+        said: dict[str, Any] = {"state": "unclear", "words": "", "wait": 0.0}
+        attempt = 0
+        while said["state"] == "unclear":
+            if attempt:
+                durable.wait(said["wait"])
+            attempt += 1
+            said = durable.step("send", partial(self.send, deployment_id, attempt, said["words"]))
+        while said["state"] == "started":
+            durable.wait(said["wait"])
+            said = durable.step("look", partial(self.look, deployment_id))
+        return said
+
+    # -- its steps -----------------------------------------------------------------------------------------------
+
+    def begin(self, deployment_id: int) -> bool:
+        """Take the deployment up; False when there is nothing (any more) to do."""
+        now = self.clock()
+        with self.database.change() as session:
+            row = _row(session, deployment_id)
+            if row.state == DeploymentState.IN_PROGRESS:
+                return True
+            if row.state != DeploymentState.PENDING:
+                return False
+            state = State(row.promotion.state)
+            if state not in (State.APPROVED, State.ROLLING_BACK):
+                row.state, row.finished_at = DeploymentState.CANCELLED.value, now
+                row.message = row.message or "its promotion had ended before it began"
+                return False
+            row.state = DeploymentState.IN_PROGRESS.value
+            row.deadline = now + timedelta(seconds=row.timeout_seconds)
+            session.flush()
+            if state is State.APPROVED:
+                facts = {"deployment": f"D-{row.id}", "target": row.target, "action": row.action}
+                transition(session, row.promotion, state, Event.DEPLOYMENT_STARTED, BATON, now, data=facts)
+            return True
+
+    def send(self, deployment_id: int, attempt: int, last: str) -> dict[str, Any]:
+        """Ask the target once, unless the row says that there is no need. `last` is what the attempt before met."""
+        with self.database.note() as session:
+            row = _row(session, deployment_id)
+            known = self._known(row)
+            if known["state"] != "waiting":
+                return known | {"words": known["words"] or last}
+            if not row.target:
+                return {"state": "succeeded", "words": ""}
+            target = self.targets.get(row.target)
+            if target is None:
+                return {"state": "refused", "words": "the policy file no longer has such a target"}
+            row.attempts = row.attempts + 1
+            act = Act(row.key, requested(_order(row), self.public_url))
+            name = row.target
+        started = time.monotonic()
+        answer = target.send(act)
+        if self._on_hook is not None:
+            self._on_hook(name, answer.state, time.monotonic() - started)
+        return self._note_answer(deployment_id, attempt, answer)
+
+    def look(self, deployment_id: int) -> dict[str, Any]:
+        """What the row says now."""
+        with self.database.read() as session:
+            known = self._known(_row(session, deployment_id))
+        return known | {"state": "started"} if known["state"] == "waiting" else known
+
+    def _known(self, row: DeploymentRow) -> dict[str, Any]:
+        left = (row.deadline - self.clock()).total_seconds() if row.deadline else 0.0
+        if row.report in ("succeeded", "failed"):
+            return {"state": row.report, "words": row.message}
+        if row.abort:
+            return {"state": "stopped", "words": row.abort}
+        if left <= 0:
+            return {"state": "silent" if row.sent_at else "unreachable", "words": ""}
+        return {"state": "started" if row.sent_at else "waiting", "words": "", "wait": left}
+
+    def _note_answer(self, deployment_id: int, attempt: int, answer: Answer) -> dict[str, Any]:
+        with self.database.change() as session:  # a report may arrive at the same moment
+            row = _row(session, deployment_id)
+            if answer.state != "unclear" and row.sent_at is None:
+                row.sent_at = self.clock()
+            if answer.url:
+                row.url = answer.url
+            if answer.message and not row.report:
+                row.message = answer.message
+            known = self._known(row)
+        if answer.state in ("succeeded", "refused"):
+            return {"state": answer.state, "words": answer.message}
+        if answer.state == "started" or known["state"] != "waiting":
+            return known | {"words": known["words"] or answer.message}
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt - 1, 16)) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = max(pause, answer.retry_after or 0.0)
+        return {"state": "unclear", "words": answer.message, "wait": min(pause, known["wait"])}
+
+    # -- the target's report -------------------------------------------------------------------------------------
+
+    def report(self, deployment_id: int, state: str, url: str = "", message: str = "", report_id: str = "") -> Reported:
+        """Take the target's word for how far it is, and have the workflow look. `report_id` is its own `webhook-id`.
+
+        The same report twice is harmless. Raises `BadInput`, `NotFound`, and `Conflict` where it contradicts how the
+        deployment ended.
+        """
+        if state not in REPORTS:
+            raise BadInput("state", f"state is “{str(state)[:40]}”; write one of {', '.join(REPORTS)}.")
+        url, message = url[:LONGEST_TEXT], message[:LONGEST_TEXT]
+        now = self.clock()
+        with self.database.change() as session:
+            row = _row(session, deployment_id)
+            if row.report == state and state != "in_progress":
+                return Reported(store.deployment_view(row), False, f"D-{row.id} was reported {state} already.")
+            if row.state in ENDED:
+                raise Conflict("deployment-ended", ended_sentence(row))
+            if row.state == DeploymentState.PENDING:
+                raise Conflict("deployment-not-begun", f"D-{row.id} has not been asked for yet; report it afterwards.")
+            if row.report in ("succeeded", "failed"):
+                sentence = f"D-{row.id} was reported {row.report} already; {state} changes nothing."
+                if state != "in_progress":
+                    raise Conflict("deployment-reported", sentence)
+                return Reported(store.deployment_view(row), False, sentence)
+            news = (row.report, row.url, row.message) != (state, url or row.url, message or row.message)
+            row.report, row.url, row.message = state, url or row.url, message or row.message
+            row.sent_at = row.sent_at or now
+            if news:
+                data = {"state": state, "url": row.url, "message": row.message, "report": report_id[:200]}
+                who = Actor("target", row.target, row.target)
+                record(session, row.promotion, "deployment_reported", who, now, data, row.id)
+                self.workflows.wake(session, row.id)
+            session.flush()
+            return Reported(store.deployment_view(row), True)
+
+    # -- the watchdog --------------------------------------------------------------------------------------------
+
+    def recover_stuck(self, now: datetime, grace: timedelta = timedelta(minutes=1)) -> list[int]:
+        """Look after deployments whose workflow is gone or broke, so that nothing waits for ever; returns their ids.
+
+        Where there is no workflow one is started; where it has ended without ending its deployment, a person is told.
+        """
+        with self.database.read() as session:
+            unended = (DeploymentState.PENDING.value, DeploymentState.IN_PROGRESS.value)
+            query = select(DeploymentRow.id).where(
+                DeploymentRow.state.in_(unended), DeploymentRow.requested_at < now - grace
+            )
+            open_ids = list(session.scalars(query))
+        states = self.workflows.states(open_ids)
+        stuck = [each for each in open_ids if states.get(each) not in ("PENDING", "ENQUEUED", "DELAYED")]
+        for each in stuck:
+            if each in states:
+                log.error("D-%s: its workflow ended as %s and left it behind", each, states[each])
+                self._outcomes.end(each, "broke", f"its workflow ended as {states[each]}")
+            else:
+                log.error("D-%s has no workflow; starting one", each)
+                with self.database.change() as session:
+                    row = _row(session, each)
+                    if row.state in unended:
+                        self.workflows.enqueue(session, each, f"{row.promotion.model.name}/{row.promotion.stage}")
+        return stuck
+
+
+def _row(session: Session, deployment_id: int) -> DeploymentRow:
+    found = session.get(DeploymentRow, deployment_id)
+    if found is None:
+        raise NotFound("unknown-deployment", f"There is no deployment D-{deployment_id}.")
+    return found
+
+
+def _order(row: DeploymentRow) -> Order:
+    approvals = [each.actor for each in row.promotion.decisions if each.kind == DecisionKind.APPROVAL]
+    return Order(
+        key=row.key,
+        promotion=f"P-{row.promotion_id}",
+        deployment=f"D-{row.id}",
+        action=row.action,
+        stage=row.promotion.stage,
+        model=row.promotion.model.name,
+        version=row.version.version,
+        digest=row.version.digest,
+        previous=row.previous_version.version if row.previous_version else None,
+        approved_by=tuple(each.removeprefix("user:") for each in approvals),
+        requested_at=row.requested_at,
+        expires_at=row.deadline,
+        # Deployments of one model and stage run one after the other, so their numbers rise; room for steps of one.
+        seq=row.id * 1000 + row.seq,
+    )

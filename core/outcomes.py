@@ -1,0 +1,193 @@
+"""How a deployment ends: each end is one transaction over the deployment, the promotion and the champion."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from core.domain.errors import StaleState
+from core.domain.lifecycle import Event
+from core.domain.model import Actor, DeploymentState, State
+from core.ports import Clock, DeploymentQueue
+from core.store import promotions as store
+from core.store.database import Database
+from core.store.tables import Champion, DeploymentRow, PromotionRow
+from core.store.transition import record, transition
+
+BATON = Actor.system("deployments")
+D = DeploymentState
+ENDED = frozenset({D.SUCCEEDED.value, D.FAILED.value, D.ERRORED.value, D.CANCELLED.value})
+
+UNDER_WAY = frozenset({State.APPROVED, State.DEPLOYING, State.ROLLING_BACK})
+
+
+class Outcomes:
+    """Writes the end of a deployment down, once; whoever comes second changes nothing."""
+
+    def __init__(self, database: Database, queue: DeploymentQueue, clock: Clock) -> None:
+        self.database = database
+        self.queue = queue
+        self.clock = clock
+
+    def end(self, deployment_id: int, outcome: str, words: str) -> str:
+        """End the deployment by `outcome`: succeeded, failed, refused, silent, unreachable, stopped or broke.
+
+        `words` are what was heard last. Returns the deployment's state. Ends nothing that has ended.
+        """
+        now = self.clock()
+        with self.database.change() as session:
+            row = session.get_one(DeploymentRow, deployment_id)
+            if row.state in ENDED:
+                return row.state
+            if State(row.promotion.state) not in UNDER_WAY:
+                _close(session, row, D.CANCELLED, "its promotion ended without it", now)
+                return D.CANCELLED.value
+            undoes = row.promotion.state == State.ROLLING_BACK
+            if outcome == "stopped" and undoes:  # nobody can stop putting things back
+                outcome = "broke"
+            ends: dict[str, Callable[[Session, DeploymentRow, str, datetime], None]] = {
+                "succeeded": self._put_back if undoes else self._succeed,
+                "stopped": self._stop,
+            }
+            sentence = words if outcome in ends else _sentence(row, outcome, words)
+            act = ends.get(outcome) or (self._give_up if undoes else _bad_end(outcome))
+            act(session, row, sentence, now)
+            return row.state
+
+    def _succeed(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
+        _close(session, row, D.SUCCEEDED, words, now)
+        promotion = row.promotion
+        change_champion(session, promotion, row.version_id, now)
+        facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
+        transition(session, promotion, State.DEPLOYING, Event.DEPLOYMENT_SUCCEEDED, BATON, now, data=facts)
+        transition(session, promotion, State.VERIFYING, Event.VERIFICATION_PASSED, BATON, now)
+
+    def _put_back(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
+        _close(session, row, D.SUCCEEDED, words, now)
+        why = f"{row.promotion.version.version} was stopped half way; {row.version.version} serves again."
+        facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
+        transition(session, row.promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why, facts)
+
+    def _give_up(self, session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
+        sentence = f"Putting {row.version.version} back failed: {sentence} A person must look at what is served."
+        _close(session, row, D.ERRORED, sentence, now)
+        transition(session, row.promotion, State.ROLLING_BACK, Event.BROKE, BATON, now, sentence)
+
+    def _stop(self, session: Session, row: DeploymentRow, reason: str, now: datetime) -> None:
+        """Somebody wants it undone: the version that still is the champion is asked for again."""
+        promotion = row.promotion
+        champion = store.champion(session, promotion.model_id, promotion.stage)
+        if not row.attempts:  # the target never heard of it
+            _close(session, row, D.CANCELLED, reason, now)
+            transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
+            why = "It was stopped before the target was asked; nothing has changed."
+            transition(session, promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why)
+            return
+        if champion is None:
+            sentence = (
+                f"It was stopped ({reason}), but nothing served {promotion.stage} before it, so there is nothing to "
+                f"put back: {row.target} may hold a half-done deployment."
+            )
+            _bad_end("refused")(session, row, sentence, now)
+            return
+        _close(session, row, D.CANCELLED, reason, now)
+        transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
+        undo = DeploymentRow(
+            promotion_id=promotion.id,
+            action="rollback" if row.action == "deploy" else "deploy",
+            target=row.target,
+            version_id=champion.version_id,
+            previous_version_id=row.version_id,
+            state=D.PENDING.value,
+            key=f"baton_{secrets.token_hex(16)}",
+            timeout_seconds=row.timeout_seconds,
+            requested_at=now,
+        )
+        session.add(undo)
+        session.flush()
+        facts = {"deployment": f"D-{undo.id}", "version": champion.version.version}
+        record(session, promotion, "rollback_started", BATON, now, facts, undo.id)
+        self.queue.enqueue(session, undo.id, f"{promotion.model.name}/{promotion.stage}")
+
+
+def change_champion(session: Session, promotion: PromotionRow, version_id: int, now: datetime) -> None:
+    """The champion of the promotion's stage is this version from now on."""
+    serving = store.champion(session, promotion.model_id, promotion.stage)
+    since = now
+    if serving is not None:
+        since = max(now, serving.since)  # a clock that went back must not make history run backwards
+        serving.until, serving.ended_by = since, promotion.id
+        session.flush()
+    session.add(
+        Champion(
+            model_id=promotion.model_id,
+            stage=promotion.stage,
+            version_id=version_id,
+            promotion_id=promotion.id,
+            since=since,
+        )
+    )
+    session.flush()
+
+
+def ended_sentence(row: DeploymentRow) -> str:
+    """Why a report comes too late."""
+    ended = {
+        D.SUCCEEDED.value: "has succeeded already",
+        D.FAILED.value: "has failed already",
+        D.ERRORED.value: "has ended in an error already",
+        D.CANCELLED.value: "was stopped",
+    }[row.state]
+    return f"D-{row.id} {ended}; the report changes nothing."
+
+
+def span(seconds: int) -> str:
+    """`15m`, as the policy file writes it."""
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{letter}"
+    return f"{seconds}s"
+
+
+def _sentence(row: DeploymentRow, outcome: str, words: str) -> str:
+    words = words.strip().rstrip(".")
+    ending = f": {words}." if words else "."
+    return {
+        "failed": f"{row.target} reported that it failed{ending}",
+        "refused": f"{row.target} refused it{ending}",
+        "silent": f"{row.target} did not report within {span(row.timeout_seconds)}.",
+        "unreachable": f"{row.target} could not be reached within {span(row.timeout_seconds)}{ending}",
+        "broke": f"Baton could not carry it out ({words or 'unknown'}); {row.target} may hold a half-done deployment. "
+        "A person must look.",
+    }[outcome]
+
+
+def _bad_end(outcome: str) -> Callable[[Session, DeploymentRow, str, datetime], None]:
+    broke = outcome in ("unreachable", "broke")
+
+    def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
+        _close(session, row, D.ERRORED if broke else D.FAILED, sentence, now)
+        facts = {"deployment": f"D-{row.id}", "url": row.url}
+        state = State(row.promotion.state)
+        if state is State.APPROVED:  # it broke before it began
+            transition(session, row.promotion, state, Event.NO_LONGER_ELIGIBLE, BATON, now, sentence, facts)
+        else:
+            event = Event.BROKE if broke else Event.DEPLOYMENT_FAILED
+            transition(session, row.promotion, state, event, BATON, now, sentence, facts)
+
+    return end
+
+
+def _close(session: Session, row: DeploymentRow, state: D, message: str, now: datetime) -> None:
+    """One conditional UPDATE: of two who end a deployment at once, one does."""
+    changed = session.execute(
+        update(DeploymentRow)
+        .where(DeploymentRow.id == row.id, DeploymentRow.seq == row.seq, DeploymentRow.state == row.state)
+        .values(state=state.value, message=message or row.message, finished_at=now)
+    )
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise StaleState

@@ -1,0 +1,220 @@
+"""A deploy target that is told by a signed POST. What it answers decides; nothing it answers can raise or hang."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from core.ports import Act, Answer, Clock
+from core.targets.standard_webhooks import Secret, sign
+
+log = logging.getLogger(__name__)
+
+#: Standard Webhooks asks for bodies below this, so that every receiver takes them.
+LARGEST_BODY = 20_000
+LARGEST_ANSWER = 64 * 1024
+LONGEST_MESSAGE = 500
+LONGEST_URL = 2_000
+#: Statuses of a receiver that may well take the same act later.
+TRY_AGAIN = frozenset({408, 425, 429})
+
+
+class WebhookTarget:
+    """POSTs each act, signed with every one of `secrets`. `close()` at the end."""
+
+    def __init__(self, name: str, url: str, secrets: Sequence[Secret], clock: Clock, user_agent: str = "Baton") -> None:
+        self.name = name
+        self.secrets = tuple(secrets)
+        self._url = url
+        self._clock = clock
+        # Proxies from the environment are not used, redirects not followed: a deployment goes where the policy says.
+        # Each act gets its own connection: they are rare, and the deadline below cuts the connection off.
+        self._client = httpx.Client(
+            trust_env=False,
+            follow_redirects=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            headers={"user-agent": user_agent, "accept": "application/json", "accept-encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def send(self, act: Act) -> Answer:
+        """Ask once, for at most `act.timeout` seconds in all, however slowly the other side drips."""
+        body = json.dumps(act.body, separators=(",", ":"), allow_nan=False).encode()
+        if len(body) > LARGEST_BODY:
+            return Answer("refused", f"the message would be {len(body)} bytes long, more than {LARGEST_BODY}")
+        headers = sign(self.secrets, act.key, self._clock(), body)
+        headers["content-type"] = "application/cloudevents+json; charset=utf-8"
+        with _Deadline(act.timeout) as deadline:
+            try:
+                with self._client.stream(
+                    "POST",
+                    self._url,
+                    content=body,
+                    headers=headers,
+                    timeout=httpx.Timeout(act.timeout, connect=min(5.0, act.timeout)),
+                    extensions={"trace": deadline.watch},
+                ) as response:
+                    return self._read(response, deadline)
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+                if deadline.passed:
+                    return Answer("unclear", f"no answer within {act.timeout:g} s")
+                return Answer("unclear", _words(error))
+
+    def _read(self, response: httpx.Response, deadline: _Deadline) -> Answer:
+        status = response.status_code
+        if status == 200:
+            # Only this answer's body decides anything; when it breaks off, the act is unclear and is sent again.
+            return understood(status, _body(response), self._clock())
+        try:
+            return understood(status, _body(response), self._clock(), response.headers)
+        except (httpx.HTTPError, httpx.StreamError, OSError):
+            if not deadline.passed:
+                log.info("%s answered %s and broke off", self.name, status)
+            return understood(status, b"", self._clock(), response.headers)
+
+
+def understood(status: int, body: bytes, now: datetime, headers: Mapping[str, str] | None = None) -> Answer:
+    """What an HTTP answer means for the act (contract 6)."""
+    said = _fields(body)
+    message, url = _text(said.get("message"), LONGEST_MESSAGE), _link(said.get("url"))
+    if 200 <= status < 300:
+        if status == 200 and said.get("state") == "succeeded":
+            return Answer("succeeded", message, url)
+        if status == 200 and said.get("state") == "failed":
+            return Answer("refused", message or "it answered that it failed", url)
+        return Answer("started", message, url)
+    if 300 <= status < 400:
+        return Answer("refused", f"it answered {status}, a redirect, which is never followed; put the final URL in url")
+    if status in TRY_AGAIN or status >= 500:
+        return Answer("unclear", _status(status, body, said), retry_after=retry_after(headers or {}, now))
+    return Answer("refused", _status(status, body, said), url)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that the other side asks us to wait: a number or a date; None where it asks for nothing sensible."""
+    given = headers.get("retry-after", "").strip()
+    try:
+        if given.isascii() and given.isdigit():
+            seconds = float(given)
+        else:
+            moment = parsedate_to_datetime(given)
+            seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(seconds, 86_400.0) if seconds >= 0 and math.isfinite(seconds) else None
+
+
+def _body(response: httpx.Response) -> bytes:
+    read = b""
+    for chunk in response.iter_raw():
+        read += chunk
+        if len(read) > LARGEST_ANSWER:
+            return b""  # too long to be meant for us
+    return b"" if response.headers.get("content-encoding", "identity") != "identity" else read
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _is_json(body: bytes) -> bool:
+    return body.lstrip()[:1] in (b"{", b"[")
+
+
+def _status(status: int, body: bytes, said: dict[str, Any]) -> str:
+    reason = said.get("message") or said.get("detail") or said.get("title") or said.get("error")
+    words = _text(reason, LONGEST_MESSAGE) or ("" if _is_json(body) else _text(body.decode("utf-8", "replace"), 200))
+    return f"it answered {status}: {words}" if words else f"it answered {status}"
+
+
+def _text(given: object, limit: int) -> str:
+    if not isinstance(given, str):
+        return ""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in given[: 4 * limit]).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _link(given: object) -> str:
+    fits = isinstance(given, str) and len(given) <= LONGEST_URL and given.isprintable() and " " not in given
+    return str(given) if fits and str(given).startswith(("https://", "http://")) else ""
+
+
+def _words(error: Exception) -> str:
+    """What went wrong on the way, as the end of a sentence."""
+    chain: list[BaseException] = [error, *_causes(error)]
+    text = str(error).lower()
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain) or "certificate verify" in text:
+        return "its certificate could not be verified"
+    if any(isinstance(cause, socket.gaierror) for cause in chain):
+        return "its host name could not be resolved"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in chain) or "refused" in text:
+        return "connection refused"
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "it broke the connection off, or does not speak HTTP"
+    return "the connection broke" if isinstance(error, httpx.NetworkError | OSError) else "its URL cannot be used"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+class _Deadline:
+    """Cuts a connection off when its time is up. httpx bounds each read but not their sum: a peer that drips one byte
+    of a header every few seconds would hold the workflow for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._sockets: list[Any] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of the socket as httpcore opens it (its `trace` extension)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+            if self.passed:
+                self._cut()
+
+    def _cut(self) -> None:
+        for each in self._sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:  # closed already, or handed over to TLS
+                continue

