@@ -1,0 +1,171 @@
+"""Who may decide, and whether those who did are enough. Pure: groups and people are facts that are passed in."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+
+from core.domain.errors import NotAllowed
+from core.domain.model import Actor, Decision, DecisionKind, Person, Seat, Tally
+from core.policy import seats
+from core.policy.stages import Approvals
+
+#: How many people of a group a sentence names.
+NAMED = 5
+_SLACK_ID = re.compile(r"\s*[UW][A-Z0-9]+\s*")
+
+
+def tally(rule: Approvals | None, decisions: Sequence[Decision]) -> Tally:
+    """How far approvals have come.
+
+    Only distinct people count, and only those who were in an approving group when they approved. One person fills one
+    seat. A rejection, or a rule that names nobody, is never met.
+    """
+    if rule is not None and rule.automatic:
+        return Tally(0, (), (), True, "Nobody needs to approve.")
+    if rule is None or not rule.from_:
+        return Tally(rule.quorum if rule else 1, (), (), False, "Nobody may approve: the policy names no approvers.")
+    approved, groups = _approvers(rule, decisions)
+    filled = seats.fill([(each.group, each.at_least) for each in rule.from_], groups)
+    taken = tuple(
+        Seat(each.group, each.at_least, tuple(approved[number] for number in numbers))
+        for each, numbers in zip(rule.from_, filled, strict=True)
+    )
+    quorum = max(rule.quorum, sum(each.at_least for each in rule.from_))
+    rejected = any(decision.kind is DecisionKind.REJECTION for decision in decisions)
+    met = not rejected and len(approved) >= quorum and not any(seat.missing for seat in taken)
+    return Tally(quorum, approved, taken, met, _progress(quorum, len(approved), taken))
+
+
+def awaited(counted: Tally, members: Mapping[str, Sequence[Person]], without: Collection[str] = ()) -> str:
+    """Who could still approve, by name: "Still needed: 1 from risk (Carol, Dave).". Empty when nobody is needed.
+
+    `members` are the people of each group as far as known; those who approved already, inactive accounts and the ids in
+    `without` (the requester, the trainer) are not named. Names are outside text: escape where shown.
+    """
+    done = {actor.id for actor in counted.approvals} | set(without)
+    parts = []
+    for number, groups in _needed(counted.quorum, len(counted.approvals), counted.seats):
+        people = {p.id: p for group in groups for p in members.get(group, ()) if p.active and p.id not in done}
+        names = [person.name or f"@{person.handle or person.id}" for person in people.values()]
+        if len(names) > NAMED:
+            names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+        named = f" ({', '.join(names)})" if names else ""
+        parts.append(f"{number} from {_or(groups)}{named}")
+    return f"Still needed: {_and(parts)}." if parts else ""
+
+
+def may_decide(
+    rule: Approvals | None,
+    person: Person,
+    groups: Collection[str],
+    requester: Actor,
+    trained_by: str,
+    *,
+    subject: str,
+    stage: str,
+    kind: DecisionKind = DecisionKind.APPROVAL,
+) -> None:
+    """Return when this person may decide; raise `NotAllowed` with the one sentence that says why not.
+
+    `groups` are those that hold the person now, `subject` is what is decided on ("fraud-detector 7").
+    """
+    allowed = [each.group for each in rule.from_] if rule else []
+    if rule is not None and rule.automatic:
+        raise NotAllowed("automatic", f"Nobody is asked for {stage}: with every gate passed it goes ahead by itself.")
+    if rule is None or not allowed:
+        raise NotAllowed(
+            "no-approvers",
+            f"The policy names nobody who may approve for {stage}; its owner must add approvals.from.",
+        )
+    if not person.active:
+        raise NotAllowed(
+            "inactive", "Bots, guests, strangers and deactivated accounts may not decide; a full member must."
+        )
+    someone = "someone else must approve it" if kind is DecisionKind.APPROVAL else "someone else must decide on it"
+    if "requester" in rule.exclude and requester.kind == "user" and requester.id == person.id:
+        raise NotAllowed("requester", f"You asked for this promotion, so {someone}.")
+    if not set(allowed) & set(groups):
+        raise NotAllowed(
+            "not-a-member",
+            f"{person.name or person.id} is not among those who may approve {subject} for {stage}: "
+            f"that takes {_or(allowed)}.",
+        )
+    if "trainer" in rule.exclude and is_trainer(person, trained_by):
+        raise NotAllowed("trainer", f"You trained this version, so {someone}.")
+    if "trainer" in rule.exclude and _is_unknown(person) and trained_by.strip() and not _SLACK_ID.fullmatch(trained_by):
+        raise NotAllowed(
+            "trainer-unknown",
+            f"Slack tells neither your e-mail address nor your handle, so you may have trained this version; {someone}.",
+        )
+
+
+def is_trainer(person: Person, trained_by: str) -> bool:
+    """Whether the trainer as the lineage names them may be this person. In doubt, yes.
+
+    Compared without case: Slack id, e-mail address, handle, name, and what stands before the @ of an address, because
+    the training system's domain is rarely the workspace's. Several trainers may be named, separated by commas.
+    """
+    known = _names_of(person.id, person.email, person.handle, person.name)
+    return any(known & _names_of(*_spellings(each)) for each in re.split(r"[,;\n&]|\sand\s", trained_by))
+
+
+def _is_unknown(person: Person) -> bool:
+    return not (person.email or person.handle)
+
+
+def _spellings(text: str) -> list[str]:
+    """`Bob Jones <bob@example.com>` as it stands, its parts, and without a kind (`user:`, `mailto:`)."""
+    parts = [text, *re.findall(r"[<(]([^<>()]*)[>)]", text), re.sub(r"[<(].*", "", text)]
+    return [re.sub(r"^\s*(user|mailto):", "", part, flags=re.IGNORECASE) for part in parts]
+
+
+def _names_of(*texts: str) -> set[str]:
+    names = set()
+    for text in texts:
+        plain = unicodedata.normalize("NFKC", text).strip().strip("<>").lstrip("@").strip().casefold()
+        names |= {plain, plain.partition("@")[0].partition("+")[0]}
+    return names - {""}
+
+
+def _approvers(rule: Approvals, decisions: Sequence[Decision]) -> tuple[tuple[Actor, ...], list[frozenset[str]]]:
+    """The distinct people who approved and may, in order, and the approving groups they were in."""
+    allowed = {each.group for each in rule.from_}
+    found: dict[str, tuple[Actor, frozenset[str]]] = {}
+    for decision in decisions:
+        groups = allowed & set(decision.groups)
+        if decision.kind is DecisionKind.APPROVAL and decision.actor.kind == "user" and groups:
+            found.setdefault(decision.actor.id, (decision.actor, frozenset(groups)))
+    return tuple(actor for actor, _ in found.values()), [groups for _, groups in found.values()]
+
+
+def _needed(quorum: int, approved: int, taken: Sequence[Seat]) -> list[tuple[int, tuple[str, ...]]]:
+    """(how many, from which groups) are still needed: empty seats first, then whoever may fill up the quorum."""
+    needed: list[tuple[int, tuple[str, ...]]] = [(seat.missing, (seat.group,)) for seat in taken if seat.missing]
+    more = quorum - approved - sum(number for number, _ in needed)
+    if more > 0 and taken:
+        needed.append((more, tuple(seat.group for seat in taken)))
+    return needed
+
+
+def _progress(quorum: int, approved: int, taken: Sequence[Seat]) -> str:
+    needed = _needed(quorum, approved, taken)
+    # Two leads do not make up for the missing one from risk: then it is "2 of 3", not "2 of 2".
+    total = max(quorum, approved + sum(number for number, _ in needed)) if needed else max(quorum, approved)
+    said = f"{approved} of {total} approval{'' if total == 1 else 's'}"
+    if not needed:
+        return f"{said}."
+    return f"{said}; still needed: {_and([f'{number} from {_or(groups)}' for number, groups in needed])}."
+
+
+def _or(names: Sequence[str]) -> str:
+    return _joined(names, "or")
+
+
+def _and(parts: Sequence[str]) -> str:
+    return _joined(parts, "and")
+
+
+def _joined(parts: Sequence[str], word: str) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -1,0 +1,116 @@
+"""What only the whole policy file can tell: names that name nothing, stages out of order, a quorum nobody can fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from core.policy import seats
+from core.policy.fields import shown
+from core.policy.findings import Path, Wrong, nearest
+from core.policy.schema import Policy
+from core.policy.stages import Approvals, Stage
+
+
+def cross_check(policy: Policy) -> Iterator[Wrong]:
+    """Every contradiction between the parts of a policy."""
+    yield from _arrival(policy.first_stage)
+    names = policy.stage_names
+    for number, stage in enumerate(policy.stages):
+        here: Path = ("stages", number)
+        if stage.name in names[:number]:
+            yield (*here, "name"), f"there is another stage {shown(stage.name)} above", "name each stage once"
+        yield from _requirements(stage, number, names)
+        yield from _stage(policy, stage, here)
+        if stage.approvals is not None:
+            yield from _approvals(policy, stage.approvals, (*here, "approvals"))
+    for pattern, override in policy.models.items():
+        if override.registry is not None:
+            yield from _known(("models", pattern, "registry"), override.registry, "registry", policy.registries)
+
+
+def _arrival(stage: Stage) -> Iterator[Wrong]:
+    for key in ("requires", "soak", "gates", "approvals", "freeze", "deploy", "rollout", "verify", "rollback"):
+        if getattr(stage, key) != type(stage).model_fields[key].default:
+            problem = f"versions arrive in {shown(stage.name)} by being registered, so this would never act"
+            yield ("stages", 0, key), problem, "remove it, or put a stage such as development before this one"
+
+
+def _requirements(stage: Stage, number: int, names: tuple[str, ...]) -> Iterator[Wrong]:
+    for index, required in enumerate(stage.requires):
+        at: Path = ("stages", number, "requires", index)
+        if required not in names:
+            yield from _known(at, required, "stage", dict.fromkeys(names))
+        elif required == stage.name:
+            yield at, "a stage cannot require itself", "name an earlier stage"
+        elif required not in names[:number]:
+            yield (
+                at,
+                f"{shown(required)} comes later than {shown(stage.name)}",
+                "name an earlier stage, or reorder them",
+            )
+
+
+def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
+    if stage.deploy is not None:
+        yield from _known((*here, "deploy", "target"), stage.deploy.target, "target", policy.targets)
+    if stage.rollout.analysis is not None:
+        at = (*here, "rollout", "analysis", "source")
+        yield from _known(at, stage.rollout.analysis.source, "source", policy.sources)
+    for index, group in enumerate(stage.rollback.allowed):
+        yield from _known((*here, "rollback", "allowed", index), group, "group", policy.groups)
+
+
+def _approvals(policy: Policy, rule: Approvals, here: Path) -> Iterator[Wrong]:
+    unknown = [
+        wrong
+        for index, each in enumerate(rule.from_)
+        for wrong in _known((*here, "from", index, "group"), each.group, "group", policy.groups)
+    ]
+    yield from unknown
+    if rule.escalate is not None:
+        yield from _known((*here, "escalate", "to"), rule.escalate.to, "group", policy.groups)
+    if rule.from_ and not unknown:
+        yield from _quorum(policy, rule, here)
+
+
+def _quorum(policy: Policy, rule: Approvals, here: Path) -> Iterator[Wrong]:
+    """Only where every member is a person: how many a user group holds, Slack knows.
+
+    An id and an e-mail address may be one person, so what is refused here is the surely impossible.
+    """
+    members = {each.group: set(policy.groups[each.group]) for each in rule.from_}
+    people = sorted(set().union(*members.values()))
+    if any(each.startswith("@") for each in people):
+        return
+    if len(people) < rule.quorum:
+        problem = f"{rule.quorum} people must approve, and {_and(list(members))} name {len(people)} together"
+        yield (*here, "quorum"), problem, "lower it, or add people to the groups"
+        return
+    wanted = [(each.group, each.at_least) for each in rule.from_]
+    filled = seats.fill(wanted, [{group for group, ids in members.items() if each in ids} for each in people])
+    for index, (each, seated) in enumerate(zip(rule.from_, filled, strict=True)):
+        if len(seated) < each.at_least:
+            problem = f"{each.at_least} of {shown(each.group)} must approve, and its people do not suffice"
+            yield (*here, "from", index, "at_least"), problem, "lower it, or add people to the group"
+            return
+
+
+def _known(at: Path, name: str, kind: str, known: Mapping[str, Any]) -> Iterator[Wrong]:
+    if name in known:
+        return
+    meant = nearest(name, known)
+    if meant is not None:
+        remedy = f"write {meant}, or define it"
+    elif known:
+        remedy = f"define it, or name one of {', '.join(known)}"
+    else:
+        remedy = "define it" if kind == "stage" else f"define it under {_PLURAL[kind]}"
+    yield at, f"there is no {kind} {shown(name)}", remedy
+
+
+_PLURAL = {"group": "groups", "target": "targets", "source": "sources", "registry": "registries"}
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,77 @@
+"""What the policy file may say and this release does not carry out: refused at load, never silently ignored.
+
+A release that learns one of these deletes its line of `NOT_YET`, and nothing else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from core.policy.findings import Path, Wrong
+
+
+def _says_something(value: Any) -> bool:
+    return value not in (None, [], {})
+
+
+def _one_of(*values: str) -> Callable[[Any], bool]:
+    return lambda value: value in values
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """A place of the file (`*` is any name or number), what it asks for, what to do instead, and what asks for it."""
+
+    place: str
+    what: str
+    instead: str = "remove it"
+    asks: Callable[[Any], bool] = _says_something
+
+
+NOT_YET = (
+    NotYet("stages.*.soak", "soak times"),
+    NotYet("stages.*.freeze", "freeze windows"),
+    NotYet("stages.*.approvals.remind", "reminders"),
+    NotYet("stages.*.approvals.escalate", "escalation"),
+    NotYet(
+        "stages.*.rollout.strategy",
+        "canary and blue-green rollouts",
+        "remove the rollout, or write strategy: all_at_once",
+        _one_of("canary", "blue_green"),
+    ),
+    NotYet("stages.*.verify", "verification after full traffic"),
+    NotYet("stages.*.rollback.on_alert", "rollbacks on alerts"),
+    NotYet("models.*.registry", "other registries"),
+    NotYet("models.*.write_back", "writing back to other registries"),
+    NotYet("bundles", "bundles"),
+    NotYet(
+        "targets.*.type",
+        "targets other than webhooks",
+        "use a target of type webhook",
+        _one_of("github_actions", "jenkins", "gitlab"),
+    ),
+    NotYet("registries", "other registries"),
+    NotYet("sources", "metric sources"),
+    NotYet("alerts", "alerts"),
+)
+
+
+def refusals(content: Any) -> Iterator[Wrong]:
+    """Everything that the file's values ask for in vain."""
+    for entry in NOT_YET:
+        for path, value in _at(content, entry.place.split("."), ()):
+            if entry.asks(value):
+                yield path, f"this release does not carry out {entry.what} yet", entry.instead
+
+
+def _at(value: Any, steps: list[str], path: Path) -> Iterator[tuple[Path, Any]]:
+    if not steps:
+        yield path, value
+    elif isinstance(value, dict):
+        for key in value if steps[0] == "*" else [steps[0]] if steps[0] in value else []:
+            yield from _at(value[key], steps[1:], (*path, key))
+    elif isinstance(value, list) and steps[0] == "*":
+        for number, each in enumerate(value):
+            yield from _at(each, steps[1:], (*path, number))
