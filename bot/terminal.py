@@ -147,3 +147,23 @@ def blockers(found: Sequence[Json]) -> str:
         if each["blocking"] and each["clears"]:
             lines.append(f"    {safe(each['clears'])}")
     return "\n".join(lines)
+
+
+def champions(about: Json) -> str:
+    """What serves each stage of a model."""
+    if not about["champions"]:
+        return f"{safe(about['name'])} has no champion in any stage yet; its newest version is {safe(about['newest'])}."
+    rows = [(stage, each["version"], ago(each["since"])) for stage, each in about["champions"].items()]
+    return f"{safe(about['name'])}, newest version {safe(about['newest'])}\n\n" + table(
+        ("STAGE", "CHAMPION", "SINCE"), rows
+    )
+
+
+def digest(found: Json) -> str:
+    """Every channel's digest, as plain text."""
+    if not found["channels"]:
+        return "The policy names no channel, so there is no digest."
+    return "\n\n".join(
+        "\n".join([safe(each["channel"]), *(f"  {safe(line)}" for line in str(each["text"]).splitlines())])
+        for each in found["channels"]
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,11 +15,10 @@ from bot.http import schemas
 from bot.http.api import PREFIX, REFUSALS
 from bot.http.problems import Unauthorised
 from bot.http.services import Services
-from bot.settings import SettingsError
-from core.domain.errors import NotAllowed, NotFound, Unavailable
+from core.domain.errors import Conflict, NotAllowed, NotFound
 from core.store.promotions import number
-from core.store.reports import target_of
-from core.targets.standard_webhooks import parse_secrets, verify
+from core.store.reports import target_of, used_for_another
+from core.targets.standard_webhooks import TOLERANCE, Secret, verify
 
 Json = dict[str, Any]
 REPORT: Json = {
@@ -54,38 +54,43 @@ class Hooks:
     def _report(self, deployment: str, raw: bytes, headers: dict[str, str]) -> Json:
         """Who sends it is settled before what it says is read."""
         wanted = number(deployment, "D")
-        secret = self._secret(wanted)
+        secrets = self._secrets(wanted)
         try:
-            webhook_id = verify(parse_secrets(secret), headers, raw, self.services.clock())
+            webhook_id = verify(secrets, headers, raw, self.services.clock())
         except NotAllowed as wrong:
             raise Unauthorised(wrong.slug, wrong.sentence) from None
-        except ValueError as wrong:
-            raise Unavailable(f"The secret of the target of D-{wanted} {wrong}") from None
         try:
             body = schemas.ReportIn.model_validate_json(raw)
         except ValidationError as wrong:
             errors = [{**each, "loc": ("body", *each["loc"])} for each in wrong.errors(include_url=False)]
             raise RequestValidationError(errors) from None
-        self.services.deployments.report(wanted, body.state, body.url, body.message, webhook_id)
-        return {"deployment": f"D-{wanted}", "state": body.state}
+        self._refuse_strayed(wanted, body.deployment, webhook_id)
+        taken = self.services.deployments.report(wanted, body.state, body.url, body.message, webhook_id)
+        return {"deployment": f"D-{wanted}", "state": body.state, "taken": taken.taken, "detail": taken.sentence}
 
-    def _secret(self, deployment_id: int) -> str:
-        """The secret that reports of this deployment are signed with. Raises `NotFound` or `Unavailable`."""
+    def _refuse_strayed(self, wanted: int, named: str | None, webhook_id: str) -> None:
+        """Raise `Conflict` when this report was meant for another deployment."""
+        if named is not None and number(named, "D") != wanted:
+            raise Conflict("other-deployment", f"This report is of {named[:30]}, but was sent to D-{wanted}.")
+        since = self.services.clock() - 2 * timedelta(seconds=TOLERANCE)
+        with self.services.database.read() as session:
+            other = used_for_another(session, webhook_id, wanted, since)
+        if other is not None:
+            raise Conflict(
+                "other-deployment",
+                f"This webhook-id was used for a report of D-{other}; a report of D-{wanted} needs its own.",
+            )
+
+    def _secrets(self, deployment_id: int) -> tuple[Secret, ...]:
+        """What reports of this deployment are signed with. Raises `NotFound`."""
         with self.services.database.read() as session:
             name = target_of(session, deployment_id)
-        target = self.services.policy.targets.get(name)
-        variable = getattr(target, "secret_env", None)  # of all kinds of target, only webhooks report so
-        if variable is None:
+        found = self.services.target_secrets(name)
+        if not found:
             raise NotFound(
                 "no-reports", f"D-{deployment_id} has no webhook target in this policy, so it takes no reports."
             )
-        try:
-            secret = self.services.settings.secret(variable)
-        except SettingsError as wrong:
-            raise Unavailable(str(wrong)) from None
-        if not secret:
-            raise Unavailable(f"{variable} is not set, so reports of the target {name} cannot be verified.")
-        return secret
+        return found
 
     def alert(self, name: str) -> Json:
         """An Alertmanager or Grafana webhook."""

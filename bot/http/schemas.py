@@ -148,6 +148,7 @@ class ReportIn(Body):
     state: Literal["in_progress", "succeeded", "failed"]
     url: str = Field(default="", max_length=2_000)
     message: str = Field(default="", max_length=10_000)
+    deployment: str | None = Field(default=None, description="May be left out; when given, the same as in the address.")
 
 
 class Problem(BaseModel):

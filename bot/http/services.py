@@ -13,6 +13,7 @@ from core.policy.schema import Policy
 from core.ports import Clock
 from core.registration import Registration
 from core.store.database import Database
+from core.targets.standard_webhooks import Secret
 from core.tokens import Tokens
 
 #: Slack's requests, handled elsewhere: (method, headers, body) -> (status, headers, body).
@@ -60,3 +61,4 @@ class Services(Protocol):
     def metrics(self) -> Metrics: ...  # noqa: D102
     def slack_ready(self) -> str: ...  # noqa: D102
     def digest(self) -> dict[str, Any]: ...  # noqa: D102
+    def target_secrets(self, name: str) -> tuple[Secret, ...]: ...  # noqa: D102

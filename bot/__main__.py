@@ -1,0 +1,19 @@
+"""`baton`, or `python -m bot`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line. Terminals that cannot show a character get it spelled out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    from bot.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Request bodies out of command lines and files."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.domain.errors import BadInput
+
+
+def version_body(model: str, version: str, metrics: list[str], file: Path | None) -> dict[str, Any]:
+    """What `baton register` sends: the file's contents, and the metrics of the command line after those of the file.
+
+    Raises `BadInput` naming the option.
+    """
+    body = _read(file) if file is not None else {}
+    for key, given in (("model", model), ("version", version)):
+        if body.setdefault(key, given) != given:
+            shown = json.dumps(body[key])[:80]
+            raise BadInput("file", f"--file is of {key} {shown}, but the command line says “{given}”; make them agree.")
+    listed = body.setdefault("metrics", [])
+    if not isinstance(listed, list):
+        raise BadInput("file", '--file: metrics is not a list; write [{"name": "auc", "value": 0.93}].')
+    listed += [_metric(text) for text in metrics]
+    return body
+
+
+def _metric(text: str) -> dict[str, Any]:
+    name, separator, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = None
+    if not separator or not name.strip() or number is None:
+        raise BadInput("metric", f"--metric {text[:80]} is not understood; write NAME=NUMBER, such as auc=0.93.")
+    return {"name": name.strip(), "value": number if math.isfinite(number) else value.strip()}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    where = "standard input" if str(file) == "-" else f"“{file}”"
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        found = json.loads(text)
+    except OSError as wrong:
+        raise BadInput("file", f"--file {where} cannot be read ({wrong.strerror}).") from None
+    except UnicodeDecodeError:
+        raise BadInput("file", f"--file {where} is not text in UTF-8; write JSON.") from None
+    except json.JSONDecodeError as wrong:
+        raise BadInput(
+            "file", f"--file {where} is not JSON: {wrong.msg.lower()} at line {wrong.lineno}, column {wrong.colno}."
+        ) from None
+    except (RecursionError, ValueError):
+        raise BadInput("file", f"--file {where} nests too deep, or holds a number too long to read.") from None
+    if not isinstance(found, dict):
+        raise BadInput("file", f"--file {where} is not a JSON object; write one, in {{ }}.")
+    return found

@@ -1,0 +1,310 @@
+"""The `baton` command: parse, call, print. No rules. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from bot.client import Client
+
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+class Group(TyperGroup):
+    """Turns every failure into sentences on standard error and an exit code. No traceback ever reaches a person."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from bot.failures import explain
+
+            explained = explain(error)
+            if explained is None:
+                raise
+            _fail(*explained)
+
+
+app = typer.Typer(
+    name="baton",
+    cls=Group,
+    help="Model promotions asked for, judged, carried out and undone, in Slack.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+token_app = typer.Typer(help="API tokens (directly in the database).", no_args_is_help=True, rich_markup_mode=None)
+audit_app = typer.Typer(help="The audit chain (directly in the database).", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(token_app, name="token")
+app.add_typer(audit_app, name="audit")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+Model = Annotated[str, typer.Argument(help="The registered model's name.")]
+Version = Annotated[str, typer.Argument(help="The version.")]
+Stage = Annotated[str, typer.Argument(help="A stage of the policy.")]
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _fail(code: int, *sentences: str) -> NoReturn:
+    for sentence in sentences:
+        typer.echo(sentence, err=True)
+    raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    _say(json.dumps(value, indent=2))
+
+
+def _client() -> Client:
+    from bot.client import Client
+
+    return Client.from_environment()
+
+
+# -- running -----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve() -> None:
+    """Run the bot, the HTTP side and the workers."""
+    from bot.settings import Settings
+
+    settings = Settings.load(slack=True)
+    from bot.serve import serve as run
+
+    run(settings)
+
+
+@app.command()
+def demo(
+    tour: Annotated[bool, typer.Option("--tour", help="Play the whole story by itself, then end.")] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the local Slack's page; 0 takes any.", min=0, max=65535)
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+) -> None:
+    """Run all of it on this machine, with a local Slack."""
+    from bot.demo import demo as run
+
+    raise typer.Exit(run(tour, port, not no_browser))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this release."""
+    from bot.direct import migrate as run
+
+    _say(run())
+
+
+@app.command()
+def check(
+    online: Annotated[bool, typer.Option("--online", help="Also ask Slack for scopes and channels.")] = False,
+) -> None:
+    """Validate settings, policy, manifest, database."""
+    from bot.check import check as run
+
+    findings = run(online=online)
+    for finding in findings:
+        _say(str(finding))
+    if not findings:
+        _say("Everything checked is in order.")
+    raise typer.Exit(REFUSED if findings else DONE)
+
+
+@app.command()
+def init() -> None:
+    """Write a commented policy file."""
+    from bot.direct import init as run
+
+    _say(run())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the policy file."""
+    from core.policy.schema import Policy
+
+    _print_json(Policy.json_schema())
+
+
+# -- by way of the API -------------------------------------------------------------------------------------------
+
+
+@app.command()
+def register(
+    model: Model,
+    version: Version,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="NAME=NUMBER; as often as needed.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="JSON with metrics, artifact, lineage, tags; - reads standard input.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a model version with its metrics and lineage."""
+    from bot.bodies import version_body
+    from bot.client import part
+    from bot.terminal import safe
+
+    body = version_body(model, version, metric or [], file)
+    with _client() as client:
+        status, answer = client.post(f"/models/{part(model)}/versions", body)
+    if as_json:
+        _print_json(answer)
+        return
+    name = safe(f"{answer['model']} {answer['version']}")
+    _say(f"Registered {name}." if status == 201 else f"{name} was registered before, the same; nothing changed.")
+
+
+@app.command()
+def request(
+    model: Model,
+    version: Version,
+    stage: Stage,
+    reason: Annotated[str, typer.Option(help="Why, for those who decide.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask that a version is promoted to a stage."""
+    from bot import terminal
+
+    with _client() as client:
+        _, answer = client.post("/promotions", {"model": model, "version": version, "stage": stage, "reason": reason})
+    if as_json:
+        _print_json(answer)
+    else:
+        _say(terminal.promotion(answer))
+    if answer["state"] in ("failed", "errored"):
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def status(
+    model: Annotated[str | None, typer.Argument(help="Only this model.")] = None, as_json: AsJson = False
+) -> None:
+    """Show what is under way, or all of one model."""
+    from bot import terminal
+    from bot.client import part
+
+    with _client() as client:
+        about = client.get(f"/models/{part(model)}") if model else None
+        found = client.get("/promotions", state=None if model else "active", model=model, limit=20 if model else 200)
+    if as_json:
+        _print_json({"model": about, **found} if about else found)
+        return
+    if about is not None:
+        _say(terminal.champions(about) + "\n")
+    nothing = "No promotion was asked for yet." if model else "No promotion is under way."
+    _say(terminal.promotions(found["items"]) if found["items"] else nothing)
+
+
+@app.command()
+def show(promotion: Annotated[str, typer.Argument(help="Such as P-12.")], as_json: AsJson = False) -> None:
+    """Show one promotion, whole."""
+    from bot import terminal
+    from bot.client import part
+
+    with _client() as client:
+        answer = client.get(f"/promotions/{part(promotion)}")
+    _print_json(answer) if as_json else _say(terminal.promotion(answer))
+
+
+@app.command()
+def why(model: Model, version: Version, stage: Stage, as_json: AsJson = False) -> None:
+    """Show what stands in a promotion's way."""
+    from bot import terminal
+
+    with _client() as client:
+        answer = client.get("/why", model=model, version=version, stage=stage)
+    _print_json(answer) if as_json else _say(terminal.blockers(answer["blockers"]))
+
+
+@app.command()
+def rollback(
+    model: Model,
+    stage: Stage,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    to: Annotated[str | None, typer.Option("--to", help="To this version; else to the last verified one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put an earlier version back into a stage."""
+    from bot import terminal
+
+    body = {"model": model, "stage": stage, "reason": reason} | ({"to_version": to} if to else {})
+    with _client() as client:
+        _, answer = client.post("/rollbacks", body)
+    _print_json(answer) if as_json else _say(terminal.promotion(answer))
+
+
+@app.command()
+def digest(as_json: AsJson = False) -> None:
+    """Show what the daily digest would say now."""
+    from bot import terminal
+
+    with _client() as client:
+        answer = client.get("/digest")
+    _print_json(answer) if as_json else _say(terminal.digest(answer))
+
+
+# -- directly in the database ------------------------------------------------------------------------------------
+
+
+@token_app.command("create")
+def token_create(
+    name: Annotated[str, typer.Argument(help="Who holds it, such as ci-fraud.")],
+    scope: Annotated[list[str], typer.Option("--scope", help="register, request, read, admin; with commas between.")],
+) -> None:
+    """Make a token. It is shown once."""
+    from bot.direct import create_token
+
+    _say(create_token(name, ",".join(scope).split(",")))
+
+
+@token_app.command("list")
+def token_list() -> None:
+    """List all tokens; never the tokens themselves."""
+    from bot.direct import list_tokens
+
+    _say(list_tokens())
+
+
+@token_app.command("revoke")
+def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
+    """Withdraw a token, at once and for good."""
+    from bot.direct import revoke_token
+
+    _say(revoke_token(name))
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check that the chain is whole and unchanged."""
+    from bot.direct import verify_audit
+
+    sound, sentence = verify_audit()
+    if not sound:
+        _fail(REFUSED, sentence)
+    _say(sentence)
+
+
+@audit_app.command("export")
+def audit_export(
+    since: Annotated[str, typer.Option(help="From this moment on, such as 2026-11-01.")] = "",
+    until: Annotated[str, typer.Option(help="Before this moment.")] = "",
+    model: Annotated[str, typer.Option(help="Only this model.")] = "",
+) -> None:
+    """Write the audit events as NDJSON."""
+    from bot.direct import export_audit
+
+    for line in export_audit(since, until, model):
+        _say(line)
