@@ -23,11 +23,11 @@ export async function post(path, body) {
   }
 }
 
-const HIDDEN_PAUSE_MS = 60_000;
+const HIDDEN_PAUSE_MS = 20_000;
 
 /**
  * Listens to a person's notices until the returned function is called. A window that nobody looks at lets go of its
- * stream after a minute: a browser opens only six connections to one server, and people keep many windows open.
+ * stream after a while: a browser opens only six connections to one server, and people keep many windows open.
  */
 export function listen(user, { onNotice, onOpen, onLost }) {
   let source = null;

@@ -30,7 +30,7 @@ export function ConfirmDialog() {
         <button type="button" class="icon-button" aria-label="Close" onClick=${deny}>✕</button></header>
       <div class="dialog-body" id="confirm-text"><${TextObject} value=${asked.text} /></div>
       <footer>
-        <button type="button" class="button" onClick=${deny}>${wordsOf(asked.deny) || 'Cancel'}</button>
+        <button type="button" class="button" autofocus onClick=${deny}>${wordsOf(asked.deny) || 'Cancel'}</button>
         <button type="button" class=${`button ${asked.style === 'danger' ? 'danger solid' : 'primary'}`}
           onClick=${() => asked.done(true)}>${wordsOf(asked.confirm) || 'Yes'}</button>
       </footer>

@@ -1,9 +1,9 @@
 // One message: who, when, what, and what one can do with it.
-import { html } from './ui.js';
+import { html, useMemo } from './ui.js';
 import { Avatar, authorOf } from './avatar.js';
 import { Blocks } from './blocks.js';
 import { clockTime, dateOf, dayAndTime, fullTime } from './dates.js';
-import { messageScope } from './scope.js';
+import { editsOf, messageScope } from './scope.js';
 import { change, displayName, go, store, userById } from './store.js';
 import { Emoji, Mrkdwn } from './text.js';
 import { emojiFor } from './emoji.js';
@@ -68,8 +68,17 @@ function Heading({ author, message, bot }) {
     </div>`;
 }
 
-/** `compact` leaves out the author, for the next message of the same one; `inThread` leaves out the reply count. */
+/**
+ * `compact` leaves out the author, for the next message of the same one; `inThread` leaves out the reply count.
+ * A message is drawn again only when it or the workspace changed: typing in a form redraws the page at every letter.
+ */
 export function Message({ channel, message, compact, inThread }) {
+  const edits = editsOf(messageScope(channel, message).key);
+  return useMemo(() => html`<${Drawn} channel=${channel} message=${message} compact=${compact} inThread=${inThread} />`,
+    [channel, message, compact, inThread, edits, store.workspace, store.user]);
+}
+
+function Drawn({ channel, message, compact, inThread }) {
   const author = authorOf(message);
   const date = dateOf(message.ts);
   const openThread = () => go({ thread: message.ts, tab: 'messages' });

@@ -4,7 +4,7 @@ import { post } from './api.js';
 import { Blocks } from './blocks.js';
 import { checkForm } from './formcheck.js';
 import { fieldsOf, forgetClosed, stateOf, viewScope } from './scope.js';
-import { change, refreshViews, store } from './store.js';
+import { refreshViews, store } from './store.js';
 import { wordsOf } from './text.js';
 
 const TROUBLE = 'We had some trouble connecting. Try again?';
@@ -60,7 +60,11 @@ function Footer({ view, form, hasFields }) {
 function Modal({ view, depth }) {
   const dialog = useRef(null);
   const form = useFormState(view);
-  useEffect(() => { if (!dialog.current.open) dialog.current.showModal(); }, []);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current.showModal();
+    return () => before?.focus?.();
+  }, []);
   useEffect(() => { focusFirst(dialog.current); dialog.current.querySelector('.dialog-body').scrollTop = 0; }, [view.id]);
   useEffect(() => { dialog.current.querySelector('[aria-invalid="true"]')?.focus(); }, [form.problems, view.errors]);
   const shut = () => close(view, form);
@@ -92,7 +96,6 @@ export function Modals() {
   useEffect(() => {
     const kept = new Set([...stack.map((v) => v.id), store.home?.id].filter(Boolean));
     forgetClosed(kept);
-    if (!stack.length) change();
   }, [stack]);
   if (!stack.length) return null;
   return html`<${Modal} view=${stack.at(-1)} depth=${stack.length} />`;

@@ -41,7 +41,7 @@ function angle(body) {
   return text(unescape(`<${body}>`));
 }
 
-const ATOM = /<([^<>\n]+)>|`([^`\n]+)`|:([a-z0-9_+'-]+(?:::[a-z0-9-]+)?):|https?:\/\/[^\s<>|*`]+/gi;
+const ATOM = /<([^<>\n]+)>|`([^`\n]+)`|:([a-z0-9_+'-]+(?:::skin-tone-[2-6])?):|https?:\/\/[^\s<>|*`]+/gi;
 
 function atomOf(match, options) {
   const [whole, bracket, code, emoji] = match;
@@ -92,22 +92,26 @@ const MARKS = { '*': 'b', _: 'i', '~': 's' };
 const isWord = (item) => typeof item === 'string' && /[\p{L}\p{N}]/u.test(item);
 const isSpace = (item) => item === undefined || (typeof item === 'string' && /\s/.test(item));
 
-function closerOf(items, open, end) {
-  const mark = items[open];
-  if (isWord(items[open - 1]) || isSpace(items[open + 1]) || items[open + 1] === mark) return -1;
-  for (let i = open + 2; i < end; i += 1) {
-    if (items[i] === mark && !isSpace(items[i - 1]) && !isWord(items[i + 1])) return i;
+const mayOpen = (items, at) => !isWord(items[at - 1]) && !isSpace(items[at + 1]) && items[at + 1] !== items[at];
+
+function closerOf(items, open) {
+  for (let i = open + 2; i < items.length; i += 1) {
+    if (items[i] === items[open] && !isSpace(items[i - 1]) && !isWord(items[i + 1])) return i;
   }
   return -1;
 }
 
 function pairUp(items) {
   const nodes = [];
+  // Where one opener found no end, a later one will not either; without this a hostile line costs its square.
+  const hopeless = new Set();
   let plain = '';
   const flush = () => { if (plain) nodes.push(text(plain)); plain = ''; };
   for (let i = 0; i < items.length; i += 1) {
     const item = items[i];
-    const close = typeof item === 'string' && MARKS[item] ? closerOf(items, i, items.length) : -1;
+    const opens = typeof item === 'string' && MARKS[item] && !hopeless.has(item) && mayOpen(items, i);
+    const close = opens ? closerOf(items, i) : -1;
+    if (opens && close < 0) hopeless.add(item);
     if (close > 0) {
       flush();
       nodes.push({ t: MARKS[item], c: pairUp(items.slice(i + 1, close)) });
@@ -162,7 +166,7 @@ export function parsePlain(source, emoji = true) {
   if (!emoji) return [text(source)];
   const nodes = [];
   let at = 0;
-  for (const match of source.matchAll(/:([a-z0-9_+'-]+(?:::[a-z0-9-]+)?):/g)) {
+  for (const match of source.matchAll(/:([a-z0-9_+'-]+(?:::skin-tone-[2-6])?):/g)) {
     const char = emojiFor(match[1]);
     if (match.index < at || !char) continue;
     nodes.push(text(source.slice(at, match.index)), { t: 'emoji', name: match[1], s: char });

@@ -50,8 +50,14 @@ export function valueOf(scope, blockId, element) {
 export function enter(scope, blockId, element, value) {
   if (!entered.has(scope.key)) entered.set(scope.key, new Map());
   entered.get(scope.key).set(fieldKey(blockId, element.action_id), value);
+  edits.set(scope.key, editsOf(scope.key) + 1);
   change();
 }
+
+const edits = new Map();
+
+/** How often something was entered in a scope: what need not be drawn again can tell by it. */
+export const editsOf = (key) => edits.get(key) ?? 0;
 
 /** Forgets the forms that are no longer open. */
 export function forgetClosed(openIds) {

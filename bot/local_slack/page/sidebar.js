@@ -2,13 +2,13 @@
 import { html, useEffect, useRef, useState } from './ui.js';
 import { Avatar } from './avatar.js';
 import { menuKeys } from './elements.js';
-import { addressOf, become, change, channelTitle, displayName, go, me, people, store } from './store.js';
+import { addressOf, become, change, channelTitle, displayName, go, me, people, store, unreadOf } from './store.js';
 
 function Entry({ channel, mark }) {
   const here = channel.id === store.channel;
-  const tab = channel.app_dm && !channel.unread ? 'home' : 'messages';
+  const tab = channel.app_dm && !unreadOf(channel) ? 'home' : 'messages';
   const open = (event) => { event.preventDefault(); go({ channel: channel.id, tab }); };
-  const unread = channel.unread || 0;
+  const unread = unreadOf(channel);
   const away = channel.app_dm && !store.workspace.connected;
   return html`
     <li><a class=${`entry ${here ? 'here' : ''} ${unread ? 'unread' : ''}`} href=${addressOf({ channel: channel.id, thread: null, tab })}
@@ -66,7 +66,7 @@ export function TopBar() {
   const [open, setOpen] = useState(false);
   const button = useRef(null);
   const shut = () => { setOpen(false); button.current?.focus(); };
-  const unread = store.workspace.channels.reduce((sum, c) => sum + (c.unread || 0), 0);
+  const unread = store.workspace.channels.reduce((sum, c) => sum + unreadOf(c), 0);
   useEffect(() => { document.title = `${unread ? `(${unread}) ` : ''}${displayName(me())} | ${store.workspace.team.name} Slack`; });
   return html`
     <header class="topbar">

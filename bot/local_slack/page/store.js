@@ -30,6 +30,12 @@ export const me = () => userById(store.user);
 export const displayName = (user) => user?.real_name || user?.name || 'Someone';
 export const channelTitle = (channel) => (channel.app_dm ? store.workspace.app.name : channel.name || 'Direct message');
 
+/** A channel's unread messages; none for the one being read, whatever the server has heard of that so far. */
+export function unreadOf(channel) {
+  const reading = channel.id === store.channel && !(channel.app_dm && store.tab === 'home');
+  return reading ? 0 : channel.unread || 0;
+}
+
 /** The people one can be here. */
 export const people = () => (store.workspace?.users ?? []).filter((u) => !u.is_bot && !u.deleted);
 
@@ -101,9 +107,17 @@ async function fetchLatest(kind, path, query) {
 /** Keeps the old object when nothing changed, so that nothing is drawn again. */
 const unlessSame = (old, fresh) => (JSON.stringify(old) === JSON.stringify(fresh) ? old : fresh);
 
+/** The fresh list with the old object in every place that did not change. */
+function keepSame(old, fresh) {
+  const known = new Map((old ?? []).map((message) => [message.ts, message]));
+  const merged = fresh.map((message) => unlessSame(known.get(message.ts), message));
+  return old && old.length === merged.length && merged.every((m, i) => m === old[i]) ? old : merged;
+}
+
 async function refreshWorkspace() {
   const body = await fetchLatest('state', 'state', {});
-  if (body) change({ workspace: unlessSame(store.workspace, body), reachable: true });
+  // The server's counter says nothing that is shown here.
+  if (body) change({ workspace: unlessSame(store.workspace, { ...body, seq: undefined }), reachable: true });
   return body;
 }
 
@@ -111,7 +125,7 @@ async function refreshMessages() {
   const channel = store.channel;
   if (!channel) return;
   const body = await fetchLatest('messages', 'messages', { channel });
-  if (body) change({ messages: { ...store.messages, [channel]: unlessSame(store.messages[channel], body.messages) } });
+  if (body) change({ messages: { ...store.messages, [channel]: keepSame(store.messages[channel], body.messages) } });
   // Reading is what clears a badge, so the badges are asked for after the messages.
   if (body && channelById(channel)?.unread) soon('state', refreshWorkspace);
 }
@@ -120,7 +134,7 @@ async function refreshThread() {
   const { channel, thread } = store;
   if (!thread) return;
   const body = await fetchLatest('thread', 'messages', { channel, thread_ts: thread });
-  if (body) change({ threads: { ...store.threads, [thread]: unlessSame(store.threads[thread], body.messages) } });
+  if (body) change({ threads: { ...store.threads, [thread]: keepSame(store.threads[thread], body.messages) } });
 }
 
 async function refreshHome() {
