@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.domain.errors import Conflict, NotAllowed, NotFound
+from core.domain.errors import Conflict, NotAllowed, NotFound, Refused
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DecisionKind, DeploymentState, Kind, ModelVersion, Outcome, Person, State
 from core.domain.views import PromotionView
@@ -120,6 +120,23 @@ class Promotions:
             session.refresh(promotion)
             return store.to_view(promotion)
 
+    def may_reject(self, actor: Actor, promotion_id: int) -> PromotionView:
+        """The promotion, if this person may decide on it now; asked before a form is opened. Raises as `reject` does."""
+        person, groups = self._who(actor, promotion_id)
+        view = self.view(promotion_id)
+        self._refuse_decision(view, actor, person, groups)
+        return view
+
+    def could_approve(self, view: PromotionView, user_id: str) -> bool:
+        """True when the promotion waits on this person among others. Raises `Unavailable`."""
+        actor = Actor.user(user_id)
+        try:
+            person, groups = self._who(actor, view.id)
+            self._refuse_decision(view, actor, person, groups)
+        except Refused:
+            return False
+        return True
+
     def view(self, promotion_id: int) -> PromotionView:
         """One promotion as it is now. Raises `NotFound`."""
         with self.database.read() as session:
@@ -192,7 +209,7 @@ class Promotions:
             stage_names=self.policy.stage_names,
             first_stage=self.policy.first_stage.name,
             version_known=True,
-            served=registry.served(session, facts.version.id),
+            served=store.served(session, facts.version.id),
             champion=facts.champion.version if facts.champion else None,
             active=(f"P-{facts.active.id}", facts.active.version.version, facts.active.state) if facts.active else None,
         )
@@ -215,17 +232,17 @@ class Promotions:
             Kind.PROMOTION, facts.version, facts.stage, self.policy, actor, reason, now, facts.champion_id
         )
         promotion.expires_at = now + rule.expires if rule else None
-        promotion.evidence_digest = evidence.digest(facts.candidate, facts.champion, self.policy.version)
+        promotion.evidence_digest = evidence.digest(facts.candidate, facts.champion, self.policy.digest)
         self._keep_policy(session, now)
         session.add(promotion)
         session.flush()
         messages.open_card(session, promotion, self.policy.channel(promotion.version.model.name, promotion.stage), now)
-        record(session, promotion, "requested", actor, now, {"reason": reason, "policy_version": self.policy.version})
+        record(session, promotion, "requested", actor, now, {"reason": reason, "policy_version": self.policy.digest})
         return promotion
 
     def _keep_policy(self, session: Session, now: datetime) -> None:
-        if session.get(PolicyText, self.policy.version) is None:
-            session.add(PolicyText(version=self.policy.version, text=self.policy.text, loaded_at=now))
+        if session.get(PolicyText, self.policy.digest) is None:
+            session.add(PolicyText(version=self.policy.digest, text=self.policy.text, loaded_at=now))
 
     def _evaluate(self, session: Session, promotion: PromotionRow, facts: Judgement, now: datetime) -> None:
         verdicts = gates.evaluate(facts.stage.gates, facts.candidate, facts.champion)
@@ -408,7 +425,7 @@ def new_promotion(
         requester_name=actor.name,
         reason=reason,
         rules=stage.rules(),
-        policy_version=policy.version,
+        policy_version=policy.digest,
         verdicts=[],
         evidence_digest="",
         created_at=now,

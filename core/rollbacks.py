@@ -44,11 +44,10 @@ class Rollbacks:
         Without `stage`, the last stage that has a champion. Without `to_version`, the last version that was verified
         there and was not itself rolled back from. Raises `Refused`: not allowed, nothing serves, nothing to go back to.
         """
-        stage = self._stage(model, stage)
-        self._refuse_unallowed(actor, stage.name)
+        found = self._stage(model, stage)
+        self._refuse_unallowed(actor, found.name)
         with self.database.read() as session:
-            plan, _ = self._plan(session, model, stage, to_version)
-            return plan
+            return self._plan(session, model, found, to_version)[0]
 
     def request(
         self, actor: Actor, model: str, stage: str | None, to_version: str | None, reason: str
@@ -201,7 +200,7 @@ class Rollbacks:
         promotion.evidence_digest = evidence.digest(
             registry.to_model_version(target.version),
             registry.to_model_version(serving.version) if serving else None,
-            self.policy.version,
+            self.policy.digest,
         )
         session.add(promotion)
         session.flush()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.model import Kind, State
+from core.domain.model import Actor, Kind, State
 from core.domain.views import PromotionView
 from core.policy.schema import Policy
 from core.promotions import Promotions
@@ -75,8 +75,8 @@ def channels(policy: Policy, database: Database) -> list[str]:
     return list(dict.fromkeys(channel for channel in [*named, *waiting] if channel))
 
 
-def due_digests(policy: Policy, database: Database, now: datetime) -> list[int]:
-    """Want today's digest in every channel where its hour has come; ids of the messages that this call wanted."""
+def due_digests(policy: Policy, database: Database, now: datetime) -> list[str]:
+    """Want today's digest in every channel where its hour has come; the channels that this call wanted it for."""
     plan = policy.slack.digest
     if plan is None:
         return []
@@ -86,7 +86,13 @@ def due_digests(policy: Policy, database: Database, now: datetime) -> list[int]:
     return want_digests(channels(policy, database), policy, database, local.date().isoformat(), now)
 
 
-def want_digests(names: Iterable[str], policy: Policy, database: Database, day: str, now: datetime) -> list[int]:
+def local_day(policy: Policy, now: datetime) -> str:
+    """Which day it is where the digest is read, as 2026-11-23."""
+    zone = policy.slack.digest.timezone if policy.slack.digest else "UTC"
+    return now.astimezone(ZoneInfo(zone)).date().isoformat()
+
+
+def want_digests(names: Iterable[str], policy: Policy, database: Database, day: str, now: datetime) -> list[str]:
     """Want the digest of `day` in each channel, once however often and by whomever this is called."""
     wanted = []
     for channel in names:
@@ -96,9 +102,9 @@ def want_digests(names: Iterable[str], policy: Policy, database: Database, day: 
             if not messages.want_digest(session, channel, day, {"day": day}, now, shown=silent and facts.nothing):
                 continue
             audit.append(
-                session, now, audit.Actor.system("digest"), "digest", audit.Subject(), {"channel": channel, "day": day}
+                session, now, Actor.system("digest"), "digest", audit.Subject(), {"channel": channel, "day": day}
             )
-            wanted.append(-messages.by_key(session, f"digest:{channel}:{day}"))
+            wanted.append(channel)
     return wanted
 
 

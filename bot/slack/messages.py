@@ -7,22 +7,26 @@ was lost is looked for (by its metadata) before it is repeated.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
-from core.policy.schema import Policy
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.slack.blocks.card import Awaited, Message, card
 from bot.slack.blocks.story import direct, line
+from bot.slack.blocks.text import clip
 from bot.slack.identity import SlackDirectory
+from core.domain.model import Seat
+from core.policy.schema import Policy
 from core.ports import Clock
 from core.store import messages as store
 from core.store import promotions
@@ -32,8 +36,10 @@ from core.store.tables import AuditEvent
 log = logging.getLogger(__name__)
 
 EVENT_TYPE = "baton_message"
-#: Slack lets an app post about once a second into one channel, with short bursts.
-BURST, PER_SECOND = 3.0, 1.0
+#: Slack lets an app post about once a second into one channel, with short bursts. A thread leaves one turn for a card.
+BURST, PER_SECOND, KEPT_FOR_CARDS = 4.0, 1.0, 1.0
+#: Lines of a story that go out in one message, and how long it may be (Slack advises 4,000 characters).
+LINES, STORY = 12, 3800
 #: However often Slack failed, it is asked again this soon: a card must be true again within 5 s of a fault's end.
 LONGEST_WAIT = 4.0
 #: Answers that mean that the message which was to be edited is gone.
@@ -50,14 +56,14 @@ class Pace:
         self._buckets: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
-    def wait(self, channel: str) -> float:
-        """Seconds to wait before posting to `channel`; 0.0 takes the turn."""
+    def wait(self, channel: str, kept: float = 0.0) -> float:
+        """Seconds to wait before posting to `channel` so that `kept` turns are left; 0.0 takes the turn."""
         with self._lock:
             tokens, at = self._buckets.get(channel, (BURST, self._now()))
             tokens = min(BURST, tokens + (self._now() - at) * PER_SECOND)
-            if tokens < 1.0:
+            if tokens < 1.0 + kept:
                 self._buckets[channel] = (tokens, self._now())
-                return (1.0 - tokens) / PER_SECOND
+                return (1.0 + kept - tokens) / PER_SECOND
             self._buckets[channel] = (tokens - 1.0, self._now())
             return 0.0
 
@@ -103,24 +109,30 @@ class Messages:
             if thread.is_alive():
                 thread.join(timeout)
 
-    def kick(self, promotion_id: int) -> None:
-        """Show a promotion's change soon. One worker a promotion, so that its thread keeps its order."""
-        self._queues[promotion_id % len(self._queues)].put(promotion_id)
+    def kick(self, subjects: Iterable[int]) -> None:
+        """Show changes soon. One worker a promotion, so that its thread keeps its order."""
+        for subject in subjects:
+            self._queues[subject % len(self._queues)].put(subject)
 
     def sweep(self) -> None:
         """Hand whatever is stale and due to the writers; the safety net under `kick`, and the retry."""
         with self.database.read() as session:
             due = store.due_subjects(session, self.clock())
-        for subject in due:
-            self._queues[subject % len(self._queues)].put(subject)
+        self.kick(due)
 
     def refresh(self, subject: int) -> None:
-        """Write all stale messages of a promotion (for a negative number, the one message that belongs to none), in order."""
+        """Write all stale messages of a promotion; for a negative number, the one message that belongs to none."""
+        if subject < 0:
+            self._write(-subject)
+            return
         with self.database.read() as session:
-            ids = store.stale_of(session, subject) if subject > 0 else [-subject]
-        for message_id in ids:
-            if not self._write(message_id):
-                return  # what comes after must wait: a thread line needs its card, and lines keep their order
+            cards, lines, directs = store.stale_of(session, subject)
+        for message_id in [*cards, *directs]:
+            self._write(message_id)
+        if lines:
+            self._write_story(lines[:LINES])
+            if len(lines) > LINES:
+                self.kick([subject])
 
     # -- one message -------------------------------------------------------------------------------------------
 
@@ -134,108 +146,125 @@ class Messages:
                 log.exception("messages: subject %s could not be written", subject)
                 self.on_error("render", "exception")
 
-    def _write(self, message_id: int) -> bool:
-        """True when the message is on show now (or somebody else is at it no more)."""
+    def _write(self, message_id: int) -> None:
         now = self.clock()
         with self.database.note() as session:
             claimed = store.claim(session, message_id, now)
         if claimed is None:
-            return False
-        place = self._place(claimed)
-        if place is None:
-            return self._put_off(claimed, 1.0, "its card is not posted yet", lost_answer=False)
+            return  # shown meanwhile, or somebody else is at it
         wait = 0.0 if claimed.ts else self.pace.wait(claimed.channel)
         if wait:
-            return self._put_off(claimed, wait, claimed_error(claimed), lost_answer=claimed.posting_since is not None)
-        try:
-            return self._send(claimed, place, self._render(claimed), now)
-        except SlackApiError as error:
-            return self._failed(claimed, error)
-        except OSError as error:  # timeouts, refused and broken connections
-            self.on_error("chat.update" if claimed.ts else "chat.postMessage", type(error).__name__)
-            return self._put_off(
-                claimed, _backoff(claimed), f"{type(error).__name__}: {error}", lost_answer=not claimed.ts
-            )
+            self._put_off([claimed], wait, "waits for its turn", lost_answer=claimed.posting_since is not None)
+            return
+        with self._failing([claimed]):
+            self._send(claimed, self._render(claimed), now)
 
-    def _place(self, claimed: store.Claim) -> dict[str, Any] | None:
-        """Where a message belongs; None for a thread line whose card is not there yet."""
-        if claimed.kind != "thread":
-            return {"channel": claimed.posted_channel or claimed.channel}
+    def _write_story(self, ids: list[int]) -> None:
+        """What happened since the thread was written last, in one message and in order."""
+        now = self.clock()
+        with self.database.note() as session:
+            # An earlier line that somebody else is at must come first, so nothing after it is taken.
+            claims = list(itertools.takewhile(bool, (store.claim(session, each, now) for each in ids)))
+        lines = [claimed for claimed in claims if claimed is not None]
+        if not lines:
+            return
         with self.database.read() as session:
-            found = store.card_place(session, claimed.promotion_id or 0)
-        return {"channel": found[0], "thread_ts": found[1]} if found else None
+            place = store.card_place(session, lines[0].promotion_id or 0)
+        lost = any(claimed.posting_since for claimed in lines)
+        wait = 1.0 if place is None else self.pace.wait(lines[0].channel, KEPT_FOR_CARDS)
+        if place is None or wait:
+            self._put_off(
+                lines, wait, "waits for its turn" if place else "its card is not posted yet", lost_answer=lost
+            )
+            return
+        with self._failing(lines):
+            self._post_story(lines, *place, now)
+
+    def _post_story(self, lines: list[store.Claim], channel: str, card_ts: str, now: datetime) -> None:
+        if any(claimed.posting_since for claimed in lines):
+            found = self._find(lines, channel, thread_ts=card_ts)
+            self._shown_all((claimed, channel, found[claimed.key]) for claimed in lines if claimed.key in found)
+            lines = [claimed for claimed in lines if claimed.key not in found]
+        if not lines:
+            return
+        with self.database.read() as session:
+            view = promotions.load(session, lines[0].promotion_id or 0)
+            told = [line(session.get_one(AuditEvent, claimed.body["seq"]), view) for claimed in lines]
+        answer = self._post(
+            lines, Message(text=clip("\n".join(told), STORY), blocks=[]), now, channel=channel, thread_ts=card_ts
+        )
+        self._shown_all((claimed, channel, answer[1]) for claimed in lines)
 
     def _render(self, claimed: store.Claim) -> Message:
         if claimed.kind == "digest":
             return self.render_digest(claimed.channel, claimed.body["day"])
         with self.database.read() as session:
             view = promotions.load(session, claimed.promotion_id or 0)
-            if claimed.kind == "thread":
-                event = session.get_one(AuditEvent, claimed.body["seq"])
-                return Message(text=line(event, view), blocks=[])
-            if claimed.kind == "direct":
-                found = store.card_place(session, view.id)
-                return direct(view, found[0] if found else "")
+            place = store.card_place(session, view.id)
+        if claimed.kind == "direct":
+            return direct(view, place[0] if place else "")
         guarded = view.stage == self.policy.stage_names[-1]
         return card(view, self.awaited(view.tally.seats if view.tally else ()), guarded)
 
-    def awaited(self, seats: Any) -> Awaited:
+    def awaited(self, seats: Sequence[Seat]) -> Awaited:
         """Who may fill the seats, by id, as far as Slack said."""
-        return Awaited(
-            {
-                s.group: tuple(p.id for p in self.directory.members(list(self.policy.groups.get(s.group, []))))
-                for s in seats
-            }
-        )
+        return self.awaited_by(self.directory, self.policy, seats)
 
-    def _send(self, claimed: store.Claim, place: dict[str, Any], message: Message, now: datetime) -> bool:
-        content: dict[str, Any] = {"text": message.text}
-        if message.blocks:
-            content["blocks"] = message.blocks
-        if claimed.ts:
-            self.client.chat_update(channel=claimed.posted_channel, ts=claimed.ts, **content)
-            return self._shown(claimed, claimed.posted_channel, claimed.ts)
-        if claimed.posting_since is not None:
-            found = self._look_for(claimed, place)
-            if found is not None:
-                self.client.chat_update(channel=found[0], ts=found[1], **content)
-                return self._shown(claimed, *found)
+    @staticmethod
+    def awaited_by(directory: SlackDirectory, policy: Policy, seats: Sequence[Seat]) -> Awaited:
+        """The same, for whoever draws something else than a card."""
+        members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
+        return Awaited({group: tuple(who.id for who in people) for group, people in members.items()})
+
+    def _send(self, claimed: store.Claim, message: Message, now: datetime) -> None:
+        channel, ts = claimed.posted_channel, claimed.ts
+        if not ts and claimed.posting_since is not None:
+            channel = self._channel_id(claimed.channel) or ""
+            ts = self._find([claimed], channel).get(claimed.key, "") if channel else ""
+        if ts:
+            self.client.chat_update(channel=channel, ts=ts, **_content(message))
+        else:
+            channel, ts = self._post([claimed], message, now, channel=claimed.channel)
+        self._shown_all([(claimed, channel, ts)])
+
+    def _post(self, claims: list[store.Claim], message: Message, now: datetime, **place: Any) -> tuple[str, str]:
         with self.database.note() as session:
-            store.posting(session, claimed, now)
+            for claimed in claims:
+                store.posting(session, claimed, now)
         answer = self.client.chat_postMessage(
             **place,
-            **content,
+            **_content(message),
             unfurl_links=False,
             unfurl_media=False,
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"key": claimed.key}},
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"keys": ",".join(claimed.key for claimed in claims)}},
         )
-        return self._shown(claimed, str(answer["channel"]), str(answer["ts"]))
+        return str(answer["channel"]), str(answer["ts"])
 
-    def _shown(self, claimed: store.Claim, channel: str, ts: str) -> bool:
+    def _shown_all(self, shown: Iterable[tuple[store.Claim, str, str]]) -> None:
         with self.database.note() as session:
-            store.shown(session, claimed, channel, ts)
-        return True
+            for claimed, channel, ts in shown:
+                store.shown(session, claimed, channel, ts)
 
-    def _look_for(self, claimed: store.Claim, place: dict[str, Any]) -> tuple[str, str] | None:
-        """Where a post whose answer was lost ended up, if it did."""
-        channel = self._channel_id(place["channel"])
-        if channel is None or claimed.posting_since is None:
-            return None
+    def _find(self, claims: list[store.Claim], channel: str, thread_ts: str = "") -> dict[str, str]:
+        """Where posts whose answer was lost ended up, if they did: key -> ts."""
+        since = min(claimed.posting_since for claimed in claims if claimed.posting_since) - timedelta(seconds=60)
         asked: dict[str, Any] = {
             "channel": channel,
-            "oldest": f"{(claimed.posting_since - timedelta(seconds=60)).timestamp():.6f}",
+            "oldest": f"{since.timestamp():.6f}",
             "include_all_metadata": True,
             "limit": 200,
         }
-        if "thread_ts" in place:
-            found = self.client.conversations_replies(ts=place["thread_ts"], **asked)
+        if thread_ts:
+            found = self.client.conversations_replies(ts=thread_ts, **asked)
         else:
             found = self.client.conversations_history(**asked)
+        keys: dict[str, str] = {}
         for message in found.get("messages") or []:
             metadata = message.get("metadata") or {}
-            if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("key") == claimed.key:
-                return channel, str(message["ts"])
-        return None
+            if metadata.get("event_type") == EVENT_TYPE:
+                said = str(metadata.get("event_payload", {}).get("keys", ""))
+                keys |= dict.fromkeys(said.split(","), str(message["ts"]))
+        return keys
 
     def _channel_id(self, channel: str) -> str | None:
         if channel.startswith(("U", "W")):
@@ -253,40 +282,48 @@ class Messages:
             if not cursor:
                 return None
 
-    def _failed(self, claimed: store.Claim, error: SlackApiError) -> bool:
+    # -- when Slack says no --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _failing(self, claims: list[store.Claim]) -> Iterator[None]:
+        """Whatever goes wrong, the messages stay wanted and their time is set."""
+        editing = bool(claims[0].ts)
+        method = "chat.update" if editing else "chat.postMessage"
+        asked_before = any(claimed.posting_since for claimed in claims)
+        try:
+            yield
+        except SlackApiError as error:
+            self._refused(claims, method, error, asked_before)
+        except OSError as error:  # timeouts, refused and broken connections
+            self.on_error(method, type(error).__name__)
+            log.warning("messages: %s for %s failed: %s", method, claims[0].key, type(error).__name__)
+            self._put_off(claims, _backoff(claims[0]), f"{type(error).__name__}: {error}", lost_answer=not editing)
+
+    def _refused(self, claims: list[store.Claim], method: str, error: SlackApiError, asked_before: bool) -> None:
         code = str(error.response.get("error") or error.response.status_code)
-        method = "chat.update" if claimed.ts else "chat.postMessage"
         self.on_error(method, code)
-        if claimed.ts and code in GONE:
-            log.warning("messages: %s was deleted in Slack; it is posted anew", claimed.key)
+        if claims[0].ts and code in GONE:
+            log.warning("messages: %s was deleted in Slack; it is posted anew", claims[0].key)
             with self.database.note() as session:
-                store.repost(session, claimed, self.clock())
-            return False
+                store.repost(session, claims[0], self.clock())
+            return
         after = error.response.headers.get("Retry-After") if error.response.headers else None
-        unclear = not claimed.ts and (code in UNCLEAR or error.response.status_code >= 500)
-        log.log(
-            logging.INFO if code == "ratelimited" else logging.WARNING,
-            "messages: Slack answered %s to %s for %s", code, method, claimed.key,
-        )  # fmt: skip
-        return self._put_off(
-            claimed, float(after) if after else _backoff(claimed), code, unclear or claimed.posting_since is not None
-        )
+        unclear = code in UNCLEAR or error.response.status_code >= 500
+        level = logging.INFO if code == "ratelimited" else logging.WARNING
+        log.log(level, "messages: Slack answered %s to %s for %s", code, method, claims[0].key)
+        wait = float(after) if after else _backoff(claims[0])
+        self._put_off(claims, wait, code, lost_answer=not claims[0].ts and (unclear or asked_before))
 
-    def _put_off(self, claimed: store.Claim, seconds: float, error: str, lost_answer: bool) -> bool:
+    def _put_off(self, claims: list[store.Claim], seconds: float, error: str, lost_answer: bool) -> None:
+        until = self.clock() + timedelta(seconds=seconds)
         with self.database.note() as session:
-            store.put_off(session, claimed, self.clock() + timedelta(seconds=seconds), error, lost_answer)
-        return False
+            for claimed in claims:
+                store.put_off(session, claimed, until, error, lost_answer)
 
 
-def claimed_error(claimed: store.Claim) -> str:
-    """What stands in `last_error` while a message only waits for its turn."""
-    return "waits for its turn" if claimed.attempts <= 1 else "waits for its turn after a failure"
+def _content(message: Message) -> dict[str, Any]:
+    return {"text": message.text, "blocks": message.blocks} if message.blocks else {"text": message.text}
 
 
 def _backoff(claimed: store.Claim) -> float:
-    return min(LONGEST_WAIT, 0.5 * 2 ** min(claimed.attempts, 6))
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
+    return float(min(LONGEST_WAIT, 0.5 * 2 ** min(claimed.attempts, 6)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,8 @@ from sqlalchemy.orm import Session, sessionmaker
 #: Any constant that only Baton uses: "baton" as a number.
 CHANGE_LOCK = 0x6261746F6E
 BUSY_TIMEOUT_MS = 10_000
+#: Under this key a session keeps which subjects' messages its transaction made stale.
+STALE = "baton.stale"
 
 
 def normalise(url: str) -> URL:
@@ -86,10 +88,16 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
+def _nobody(_subjects: set[int]) -> None:
+    """Nobody wants to know."""
+
+
 class Database:
     """The registry database. Construct once, in wiring; `dispose()` at the end."""
 
     def __init__(self, url: str | URL, **options: Any) -> None:
+        #: Told, after each change that committed, which subjects' messages went stale (`core.store.messages`).
+        self.after_change: Callable[[set[int]], None] = _nobody
         self.engine = build_engine(url, **options)
         self.dialect = self.engine.dialect.name
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
@@ -102,6 +110,8 @@ class Database:
             if self.dialect == "postgresql":
                 session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHANGE_LOCK})
             yield session
+        if stale := session.info.pop(STALE, None):
+            self.after_change(stale)
 
     @contextmanager
     def note(self) -> Iterator[Session]:

@@ -9,14 +9,21 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from core.store.database import STALE
 from core.store.tables import AuditEvent, MessageRow, PromotionRow
 
 #: How long one process may be at work on one message before another may take it over.
 CLAIM = timedelta(seconds=30)
 
 
+def _went_stale(session: Session, subject: int) -> None:
+    """Remember whom to show: a promotion's id, or `-id` of a message that belongs to none."""
+    session.info.setdefault(STALE, set()).add(subject)
+
+
 def open_card(session: Session, promotion: PromotionRow, channel: str, at: datetime) -> None:
     """Want a card for a new promotion in `channel`."""
+    _went_stale(session, promotion.id)
     session.add(
         MessageRow(
             key=f"card:{promotion.id}",
@@ -32,6 +39,7 @@ def open_card(session: Session, promotion: PromotionRow, channel: str, at: datet
 
 def tell_story(session: Session, promotion: PromotionRow, event: AuditEvent, at: datetime) -> None:
     """The card is stale, and the thread gets a line for `event`."""
+    _went_stale(session, promotion.id)
     session.execute(
         update(MessageRow)
         .where(MessageRow.key == f"card:{promotion.id}")
@@ -54,6 +62,7 @@ def tell_story(session: Session, promotion: PromotionRow, event: AuditEvent, at:
 
 def tell_directly(session: Session, promotion: PromotionRow, user_id: str, about: str, at: datetime) -> None:
     """Want a direct message to `user_id` about `about` (an end, …); once for each promotion, person and matter."""
+    _went_stale(session, promotion.id)
     key = f"direct:{promotion.id}:{user_id}:{about}"
     if session.scalar(select(MessageRow.id).where(MessageRow.key == key)) is None:
         session.add(
@@ -79,25 +88,21 @@ def want_digest(
     key = f"digest:{channel}:{day}"
     if session.scalar(select(MessageRow.id).where(MessageRow.key == key)) is not None:
         return False
-    session.add(
-        MessageRow(
-            key=key,
-            kind="digest",
-            promotion_id=None,
-            channel=channel,
-            body=body,
-            shown=1 if shown else 0,
-            due_at=at,
-            created_at=at,
-        )
+    row = MessageRow(
+        key=key,
+        kind="digest",
+        promotion_id=None,
+        channel=channel,
+        body=body,
+        shown=1 if shown else 0,
+        due_at=at,
+        created_at=at,
     )
+    session.add(row)
     session.flush()
+    if not shown:
+        _went_stale(session, -row.id)
     return True
-
-
-def by_key(session: Session, key: str) -> int:
-    """The id of the message with this key."""
-    return session.scalars(select(MessageRow.id).where(MessageRow.key == key)).one()
 
 
 @dataclass(frozen=True)
@@ -133,14 +138,15 @@ def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]
     return list(dict.fromkeys(row.promotion_id if row.promotion_id is not None else -row.id for row in rows))
 
 
-def stale_of(session: Session, promotion_id: int) -> list[int]:
-    """Ids of a promotion's stale messages: the card first, so that the thread has something to hang on."""
+def stale_of(session: Session, promotion_id: int) -> tuple[list[int], list[int], list[int]]:
+    """Ids of a promotion's stale messages: (its card, lines of its thread in order, direct messages)."""
     rows = session.execute(
         select(MessageRow.id, MessageRow.kind)
         .where(MessageRow.promotion_id == promotion_id, MessageRow.shown < MessageRow.wanted)
         .order_by(MessageRow.id)
     ).all()
-    return [row.id for row in sorted(rows, key=lambda row: row.kind != "card")]
+    cards, lines, directs = ([row.id for row in rows if row.kind == kind] for kind in ("card", "thread", "direct"))
+    return cards, lines, directs
 
 
 def claim(session: Session, message_id: int, now: datetime) -> Claim | None:

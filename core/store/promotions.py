@@ -13,6 +13,7 @@ from core.domain.lifecycle import ACTIVE
 from core.domain.model import Actor, Decision, DecisionKind, DeploymentState, Kind, Outcome, State, Verdict
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import tally
+from core.policy.eligibility import Served
 from core.policy.schema import Stage
 from core.store.registry import to_model_version
 from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel
@@ -86,6 +87,34 @@ def champion(session: Session, model_id: int, stage: str) -> Champion | None:
     return session.scalar(
         select(Champion).where(Champion.model_id == model_id, Champion.stage == stage, Champion.until.is_(None))
     )
+
+
+def served(session: Session, version_id: int) -> dict[str, Served]:
+    """When a version last served which stage, and whether it was rolled back from it."""
+    rows = session.execute(
+        select(Champion, PromotionRow.kind)
+        .outerjoin(PromotionRow, PromotionRow.id == Champion.ended_by)
+        .where(Champion.version_id == version_id)
+        .order_by(Champion.since, Champion.id)
+    )
+    return {
+        row.stage: Served(row.since, row.until, f"P-{row.ended_by}" if ended_by == Kind.ROLLBACK else None)
+        for row, ended_by in rows
+    }
+
+
+def champions(session: Session, model: str | None = None, limit: int = 30) -> list[tuple[str, str, str]]:
+    """(model, stage, version) of every champion, by model, latest first."""
+    query = (
+        select(RegisteredModel.name, Champion)
+        .join(Champion, Champion.model_id == RegisteredModel.id)
+        .where(Champion.until.is_(None))
+        .order_by(RegisteredModel.name, Champion.id.desc())
+        .limit(limit)
+    )
+    if model:
+        query = query.where(RegisteredModel.name == model)
+    return [(name, row.stage, row.version.version) for name, row in session.execute(query)]
 
 
 def to_view(found: PromotionRow) -> PromotionView:

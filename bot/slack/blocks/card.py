@@ -5,10 +5,9 @@ The first line says what is asked, the second whether it is safe, then the numbe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from core.policy.gates import number
 
 from bot.slack import ids
 from bot.slack.blocks.text import (
@@ -28,6 +27,7 @@ from bot.slack.blocks.text import (
 from bot.slack.payloads import OfPromotion
 from core.domain.model import Actor, DecisionKind, Kind, ModelVersion, Outcome, Seat, State, Verdict
 from core.domain.views import DeploymentView, PromotionView
+from core.policy.numbers import number
 
 #: Rows of the metric table on the card; the rest is behind Details.
 TABLE_ROWS = 8
@@ -206,32 +206,51 @@ def actor(who: Actor) -> str:
 
 
 def _metrics(view: PromotionView) -> list[dict[str, Any]]:
-    shown = [verdict for verdict in _by_importance(view.verdicts) if verdict.metric]
-    blocks: list[dict[str, Any]] = [metric_table(view.version, view.champion, shown[:TABLE_ROWS])] if shown else []
+    rows = _rows(view.verdicts)
+    blocks: list[dict[str, Any]] = [metric_table(view.version, view.champion, rows[:TABLE_ROWS])] if rows else []
     others = [f"{ICONS[v.outcome]} {escape(v.sentence, 200)}" for v in view.verdicts if not v.metric]
-    if len(shown) > TABLE_ROWS:
-        others.append(f"… and {len(shown) - TABLE_ROWS} more under Details")
+    if len(rows) > TABLE_ROWS:
+        others.append(f"… and {len(rows) - TABLE_ROWS} more under Details")
     return [*blocks, context(*others)] if others else blocks
 
 
-def _by_importance(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    """What stops it first, then advisory failures, then the worst change first."""
-    order = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
-    return sorted(verdicts, key=lambda v: (order[v.outcome], v.advisory, _goodness(v)))
-
-
-def metric_table(candidate: ModelVersion, champion: ModelVersion | None, verdicts: list[Verdict]) -> dict[str, Any]:
-    """Metric, champion, candidate, change, gate: a native table, whose cells read no markup; missing says "no data"."""
-    first = f"Champion {plain(champion.version, 12)}" if champion else "No champion"
-    rows = [_cells("Metric", first, f"Candidate {plain(candidate.version, 12)}", "Change", "Gate")]
+def _rows(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """One row a metric and slice, however many gates hold it: what stops it first, then the worst change first."""
+    grouped: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
-        name = plain(verdict.metric, 40) + (f" ({plain(verdict.slice, 40)})" if verdict.slice else "")
-        gate = f"{ICONS[verdict.outcome]} {plain(verdict.threshold, 40)}{' (advisory)' if verdict.advisory else ''}"
-        shown_champion = number(verdict.champion) if verdict.champion is not None else ("no data" if champion else "–")
-        shown_candidate = number(verdict.candidate) if verdict.candidate is not None else "no data"
-        rows.append(_cells(name, shown_champion, shown_candidate, signed(verdict.change), gate))
+        if verdict.metric:
+            grouped.setdefault((verdict.metric, verdict.slice), []).append(verdict)
+    return sorted(grouped.values(), key=lambda row: min(_importance(verdict) for verdict in row))
+
+
+def _importance(verdict: Verdict) -> tuple[int, bool, float]:
+    order = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
+    return order[verdict.outcome], verdict.advisory, _goodness(verdict)
+
+
+def metric_table(candidate: ModelVersion, champion: ModelVersion | None, rows: list[list[Verdict]]) -> dict[str, Any]:
+    """Metric, champion, candidate, change, gate: a native table, whose cells read no markup; missing says "no data"."""
+    head = f"Champion {plain(champion.version, 12)}" if champion else "No champion"
+    cells = [_cells("Metric", head, f"Candidate {plain(candidate.version, 12)}", "Change", "Gate")]
+    cells += [_row(row, champion) for row in rows]
     settings = [{"is_wrapped": True}, *({"align": "right"} for _ in range(3)), {"is_wrapped": True}]
-    return {"type": "table", "rows": rows, "column_settings": settings}
+    return {"type": "table", "rows": cells, "column_settings": settings}
+
+
+def _row(verdicts: list[Verdict], champion: ModelVersion | None) -> list[dict[str, str]]:
+    first = verdicts[0]
+    mine = next((v.candidate for v in verdicts if v.candidate is not None), None)
+    theirs = next((v.champion for v in verdicts if v.champion is not None), None)
+    if theirs is None and champion is not None:
+        theirs = next(
+            (m.value for m in champion.measurements if (m.name, m.slice) == (first.metric, first.slice)), None
+        )
+    change = mine - theirs if mine is not None and theirs is not None else None
+    name = plain(first.metric, 40) + (f" ({plain(first.slice, 40)})" if first.slice else "")
+    gates = " ".join(
+        f"{ICONS[v.outcome]} {plain(v.threshold, 40)}{' (advisory)' if v.advisory else ''}" for v in verdicts
+    )
+    return _cells(name, number(theirs) if champion else "–", number(mine), signed(change), gates)
 
 
 def _cells(*texts: str) -> list[dict[str, str]]:

@@ -1,0 +1,90 @@
+"""What every listener has at hand: the services, and the ways to answer a person."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from bot.slack.blocks import forms
+from bot.slack.blocks.card import Awaited
+from bot.slack.identity import SlackDirectory
+from bot.slack.messages import Messages
+from core.domain.model import Actor
+from core.domain.views import PromotionView
+from core.policy.schema import Policy
+from core.promotions import Promotions
+from core.registration import Registration
+from core.rollbacks import Rollbacks
+from core.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Desk:
+    """The collaborators of the listeners; built once in wiring."""
+
+    policy: Policy
+    database: Database
+    promotions: Promotions
+    rollbacks: Rollbacks
+    registration: Registration
+    directory: SlackDirectory
+    messages: Messages
+    client: WebClient
+    #: Slack calls that come after the answer run here, so that a click never waits for them.
+    after: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "after"))
+
+    def actor(self, user: dict[str, Any]) -> Actor:
+        """The person behind a payload."""
+        return self.directory.actor(user)
+
+    def awaited(self, view: PromotionView) -> Awaited:
+        """Who may still fill the seats."""
+        return self.messages.awaited(view.tally.seats if view.tally else ())
+
+    def later(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Do something in Slack after the answer; failures are logged, since nobody waits for them."""
+        self.after.submit(_guarded, work, *args, **kwargs)
+
+    def tell(self, body: dict[str, Any], text: str, blocks: Sequence[dict[str, Any]] | None = None) -> None:
+        """Answer the person of an interaction privately, wherever they clicked."""
+        self.later(self._tell, body, text, list(blocks or forms.sentence(text)))
+
+    def _tell(self, body: dict[str, Any], text: str, blocks: list[dict[str, Any]]) -> None:
+        url = body.get("response_url") or next((each["response_url"] for each in body.get("response_urls") or []), "")
+        if url:
+            answer = WebhookClient(url, timeout=10).send(
+                text=text, blocks=blocks, response_type="ephemeral", replace_original=False
+            )
+            if answer.status_code == 200:
+                return
+        channel = (body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id")
+        user = body["user"]["id"]
+        if channel:
+            try:
+                self.client.chat_postEphemeral(channel=channel, user=user, text=text, blocks=blocks)
+            except SlackApiError as error:
+                log.info("no ephemeral answer possible (%s); sent as a direct message", error.response.get("error"))
+            else:
+                return
+        self.client.chat_postMessage(channel=user, text=text, blocks=blocks)
+
+
+def _guarded(work: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    try:
+        work(*args, **kwargs)
+    except (SlackApiError, SlackClientError, OSError) as error:
+        log.warning(
+            "Slack could not be told: %s",
+            error if not isinstance(error, SlackApiError) else error.response.get("error"),
+        )
+    except Exception:  # the outermost loop of this thread: it has nobody to raise to
+        log.exception("work after an answer failed")

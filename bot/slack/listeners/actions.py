@@ -1,0 +1,113 @@
+"""Buttons: on cards, in forms, in App Home. Each is answered: done, or one private sentence that says why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk.webhook import WebhookClient
+
+from bot.slack import ids
+from bot.slack.blocks import forms
+from bot.slack.blocks.text import escape
+from bot.slack.desk import Desk
+from bot.slack.listeners.commands import targets
+from bot.slack.listeners.home import publish_later
+from bot.slack.payloads import OfPromotion, OfRollback
+from core.domain.errors import Conflict
+from core.domain.model import Actor
+from core.domain.views import PromotionView, RollbackPlan
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to every button."""
+
+    def approve(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        desk.promotions.approve(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        redraw_home(desk, body)
+        ack()
+
+    def reject(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        view = desk.promotions.may_reject(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.reject(view))
+        ack()
+
+    def details(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        actor = desk.actor(body["user"])
+        view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
+        mine = str(view.requester) == str(actor)
+        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.details(view, desk.awaited(view), mine))
+        ack()
+
+    def withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        view = desk.promotions.cancel(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        if body.get("view"):
+            answer = forms.done(
+                view.ref, f"{view.ref} is being stopped." if view.active else f"{view.ref} is withdrawn."
+            )
+            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+        ack()
+
+    def roll_back(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        view = carry_out(desk, desk.actor(body["user"]), OfRollback.read(action.get("value")))
+        text = f"↩️ {view.ref}: rolling {escape(view.model, 80)} in {escape(view.stage, 40)} back. Its card tells how far it is."
+        if body.get("view"):
+            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=forms.done("Rolling back", text))
+        else:
+            desk.later(replace, desk, body, text)
+        ack()
+
+    def open_promote(ack: Ack, body: dict[str, Any]) -> None:
+        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.promote(targets(desk)))
+        ack()
+
+    def open_rollback(ack: Ack, body: dict[str, Any]) -> None:
+        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.rollback(targets(desk)))
+        ack()
+
+    listeners = {
+        ids.APPROVE: approve,
+        ids.REJECT: reject,
+        ids.DETAILS: details,
+        ids.WITHDRAW: withdraw,
+        ids.ROLL_BACK: roll_back,
+        ids.HOME_PROMOTE: open_promote,
+        ids.HOME_ROLLBACK: open_rollback,
+    }
+    for action_id, listener in listeners.items():
+        app.action(action_id)(listener)
+
+
+def redraw_home(desk: Desk, body: dict[str, Any]) -> None:
+    """After a click in App Home, show what is left there."""
+    if (body.get("view") or {}).get("type") == "home":
+        publish_later(desk, body["user"]["id"])
+
+
+def carry_out(desk: Desk, actor: Actor, shown: OfRollback) -> PromotionView:
+    """Roll back, if what would change is still what was shown. Raises `Refused`."""
+    plan = _plan_again(desk, actor, shown)
+    if (plan.current, plan.target) != (shown.current, shown.target):
+        raise Conflict(
+            "changed-since",
+            f"What serves {shown.stage} has changed since you were asked: it is {plan.current} now, and would go back to "
+            f"{plan.target}. Nothing was done; type /rollback again.",
+        )
+    return desk.rollbacks.request(actor, shown.model, shown.stage, None if plan.aborts else shown.target, shown.reason)
+
+
+def _plan_again(desk: Desk, actor: Actor, shown: OfRollback) -> RollbackPlan:
+    """The plan as it would be now. A deployment being stopped goes back to its champion, whoever else was named."""
+    plan = desk.rollbacks.plan(actor, shown.model, shown.stage, None)
+    if plan.aborts or plan.target == shown.target:
+        return plan
+    return desk.rollbacks.plan(actor, shown.model, shown.stage, shown.target)
+
+
+def replace(desk: Desk, body: dict[str, Any], text: str) -> None:
+    """Put `text` where the private message with the red button was, so that it cannot be pressed twice."""
+    url = body.get("response_url")
+    if not url:
+        desk.tell(body, text)
+        return
+    WebhookClient(url, timeout=10).send(text=text, blocks=forms.done("", text)["blocks"], replace_original=True)

@@ -1,0 +1,116 @@
+"""`/promote` and `/rollback`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt import Ack, App
+
+from bot.slack import ids, payloads
+from bot.slack.blocks import card, forms
+from bot.slack.blocks.text import escape, plain, section
+from bot.slack.desk import Desk
+from core.domain.errors import BadInput, Conflict
+from core.domain.model import Actor
+from core.domain.views import PromotionView
+from core.store import promotions as store
+from core.store import registry
+
+HELP = [
+    section(
+        "*Baton* asks for, judges, carries out and undoes model promotions.\n"
+        f"• {payloads.PROMOTE_USAGE} asks for a promotion; `/promote` alone opens a form.\n"
+        f"• {payloads.WHY_USAGE} says privately what is in the way, and who can clear it.\n"
+        f"• {payloads.STATUS_USAGE} says what is under way, and who serves.\n"
+        f"• {payloads.ROLLBACK_USAGE} shows what would change, and one red button; `/rollback` alone opens a form."
+    ),
+]
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to the two commands."""
+
+    def promote(ack: Ack, command: dict[str, Any]) -> None:
+        parsed = payloads.promote_command(command.get("text") or "")
+        actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
+        match parsed:
+            case payloads.OpenForm():
+                desk.client.views_open(trigger_id=command["trigger_id"], view=forms.promote(targets(desk)))
+                ack()
+            case payloads.Help():
+                ack(text="How to use Baton", blocks=HELP)
+            case payloads.Status(model):
+                ack(text="Promotions under way", blocks=status(desk, model))
+            case payloads.Why(model, version, stage):
+                stage = stage or next_stage(desk, model, version)
+                found = desk.promotions.why(model, version, stage)
+                ack(
+                    text=f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}",
+                    blocks=forms.blockers(model, version, stage, found),
+                )
+            case payloads.Promote(model, version, stage, reason):
+                view = desk.promotions.request(actor, model, version, stage or next_stage(desk, model, version), reason)
+                ack(text=filed(view, desk), blocks=[section(filed(view, desk))])
+
+    def rollback(ack: Ack, command: dict[str, Any]) -> None:
+        parsed = payloads.rollback_command(command.get("text") or "")
+        actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
+        if isinstance(parsed, payloads.OpenForm):
+            desk.client.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
+            ack()
+            return
+        ack(text="What a rollback would change", blocks=offer_rollback(desk, actor, parsed))
+
+    app.command(ids.PROMOTE_COMMAND)(promote)
+    app.command(ids.ROLLBACK_COMMAND)(rollback)
+
+
+def offer_rollback(desk: Desk, actor: Actor, asked_for: payloads.Rollback) -> list[dict[str, Any]]:
+    """What would change, and the red button. Raises `Refused`."""
+    if len(asked_for.reason) > forms.ROLLBACK_REASON:
+        raise BadInput(
+            "reason",
+            f"The reason has {len(asked_for.reason):,} characters; for a rollback {forms.ROLLBACK_REASON:,} at most.",
+        )
+    plan = desk.rollbacks.plan(actor, asked_for.model, asked_for.stage or None, asked_for.version or None)
+    return forms.red_button(plan, asked_for.reason)
+
+
+def filed(view: PromotionView, desk: Desk) -> str:
+    """The private answer to whoever asked; mrkdwn."""
+    channel = desk.policy.channel(view.model, view.stage)
+    where = f"<#{channel}>" if not channel.startswith("#") else escape(channel, 90)
+    return f"{view.ref}: *{escape(card.headline(view), 200)}*\n{escape(card.first_sentence(view), 900)}\nIts card is in {where}."
+
+
+def targets(desk: Desk) -> list[str]:
+    """The stages that something can be promoted to: all but the first, where versions arrive."""
+    return [name for name in desk.policy.stage_names if name != desk.policy.first_stage.name] or list(
+        desk.policy.stage_names
+    )
+
+
+def next_stage(desk: Desk, model: str, version: str) -> str:
+    """The stage that comes after the furthest one in which this version serves. Raises `Refused`."""
+    with desk.database.read() as session:
+        found = registry.version_row(session, model, version)
+        for name in reversed(targets(desk)):
+            serving = store.champion(session, found.model_id, name)
+            if serving is not None and serving.version_id == found.id:
+                later = desk.policy.stage_names[desk.policy.stage_names.index(name) + 1 :]
+                if later:
+                    return later[0]
+                raise Conflict(
+                    "champion-already", f"{model} {version} serves {name} already, and there is no stage after it."
+                )
+    return targets(desk)[0]
+
+
+def status(desk: Desk, model: str) -> list[dict[str, Any]]:
+    """What is under way and who serves, for all models or one."""
+    with desk.database.read() as session:
+        active = store.page(session, state="active", model=model or None, limit=20)
+        champions = store.champions(session, model or None)
+        if model and not champions and not active:
+            registry.model_row(session, model)
+    return forms.status(active, champions, model)

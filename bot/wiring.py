@@ -1,0 +1,193 @@
+"""THE composition root: settings and policy in, everything that runs out. Nothing else constructs collaborators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from slack_bolt import App
+from slack_sdk import WebClient
+
+from bot.http.metrics import Metrics
+from bot.settings import Settings, SettingsError
+from bot.slack.app import build_app
+from bot.slack.blocks.card import Message
+from bot.slack.blocks.digest import digest as digest_message
+from bot.slack.connection import SlackConnection
+from bot.slack.desk import Desk
+from bot.slack.identity import SlackDirectory
+from bot.slack.messages import Messages
+from core import sweeps
+from core.deployments import Deployments
+from core.engine import Engine
+from core.policy.connections import Webhook
+from core.policy.schema import Policy
+from core.ports import Clock, DeployTarget
+from core.promotions import Promotions
+from core.registration import Registration
+from core.rollbacks import Rollbacks
+from core.store.database import Database
+from core.targets.standard_webhooks import Secret, parse_secrets
+from core.targets.webhook import WebhookTarget
+from core.tokens import Tokens
+
+#: No call to Slack takes longer; a claim on a message lasts longer than this.
+SLACK_TIMEOUT = 10
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Services:
+    """Everything that runs, for the edges to call."""
+
+    settings: Settings
+    policy: Policy
+    database: Database
+    clock: Clock
+    engine: Engine
+    promotions: Promotions
+    rollbacks: Rollbacks
+    registration: Registration
+    deployments: Deployments
+    targets: dict[str, WebhookTarget]
+    tokens: Tokens
+    metrics: Metrics
+    directory: SlackDirectory
+    messages: Messages
+    desk: Desk
+    app: App
+    connection: SlackConnection
+
+    def stop_answering(self) -> None:
+        """Let what is being said in Slack be said, then end those threads."""
+        self.desk.after.shutdown(wait=True, cancel_futures=True)
+
+    def slack_ready(self) -> str:
+        """Why Slack is not connected; "" when it is."""
+        return self.connection.problem()
+
+    def target_secrets(self, name: str) -> tuple[Secret, ...]:
+        """What a deploy system signs its reports with; empty for a target that the policy no longer has."""
+        target = self.targets.get(name)
+        return target.secrets if target else ()
+
+    def digest(self) -> dict[str, Any]:
+        """Today's digest of every channel, as data and as text, without sending it."""
+        now = self.clock()
+        day = sweeps.local_day(self.policy, now)
+        return {"day": day, "channels": [self._digest_of(channel, day, now) for channel in self._channels()]}
+
+    def send_digest(self) -> list[str]:
+        """Send today's digest now to every channel that has not had it; those channels."""
+        now = self.clock()
+        day = sweeps.local_day(self.policy, now)
+        return sweeps.want_digests(self._channels(), self.policy, self.database, day, now)
+
+    def _channels(self) -> list[str]:
+        return sweeps.channels(self.policy, self.database)
+
+    def _digest_of(self, channel: str, day: str, now: datetime) -> dict[str, Any]:
+        with self.database.read() as session:
+            facts = sweeps.digest(session, channel, day, now)
+        return {
+            "channel": channel,
+            "awaiting_count": facts.awaiting_count,
+            "awaiting": [view.ref for view in facts.awaiting],
+            "expiring": [view.ref for view in facts.expiring],
+            "rolling_out": [view.ref for view in facts.rolling_out],
+            "rolled_back": [view.ref for view in facts.rolled_back],
+            "text": digest_message(facts, {}).text,
+        }
+
+
+def build(settings: Settings, policy: Policy, database: Database, clock: Clock = utc_now) -> Services:
+    """Put everything together; starts nothing. Raises `SettingsError` for a target whose secret is missing."""
+    client = WebClient(
+        token=_revealed(settings.slack_bot_token), base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT
+    )
+    metrics = Metrics(database, clock)
+    directory = SlackDirectory(client, {name: list(members) for name, members in policy.groups.items()})
+    engine = Engine(database)
+    targets = build_targets(settings, policy, clock)
+    promotions = Promotions(database, policy, directory, clock, engine)
+    rollbacks = Rollbacks(promotions)
+    registration = Registration(database, clock)
+    adapters: dict[str, DeployTarget] = dict(targets)
+    deployments = Deployments(database, adapters, engine, clock, settings.public_url, on_hook=metrics.hook)
+    messages = Messages(
+        database,
+        client,
+        directory,
+        policy,
+        clock,
+        digest_renderer(database, directory, policy, clock),
+        metrics.slack_error,
+    )
+    database.after_change = messages.kick
+    desk = Desk(policy, database, promotions, rollbacks, registration, directory, messages, client)
+    app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
+    return Services(
+        settings=settings,
+        policy=policy,
+        database=database,
+        clock=clock,
+        engine=engine,
+        promotions=promotions,
+        rollbacks=rollbacks,
+        registration=registration,
+        deployments=deployments,
+        targets=targets,
+        tokens=Tokens(database, clock),
+        metrics=metrics,
+        directory=directory,
+        messages=messages,
+        desk=desk,
+        app=app,
+        connection=SlackConnection(app, client, _revealed(settings.slack_app_token)),
+    )
+
+
+def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, WebhookTarget]:
+    """The policy's deploy targets. Raises `SettingsError` naming every secret that is missing or unusable."""
+    targets, problems = {}, []
+    for name, target in policy.targets.items():
+        if not isinstance(target, Webhook):
+            continue  # refused at load, see core.policy.not_yet
+        secret = settings.secret(target.secret_env)
+        if not secret:
+            problems.append(f"{target.secret_env} is not set; the target {name} signs its hooks with it.")
+            continue
+        try:
+            targets[name] = WebhookTarget(name, str(target.url), parse_secrets(secret), clock)
+        except ValueError as error:
+            problems.append(f"{target.secret_env}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return targets
+
+
+def digest_renderer(
+    database: Database, directory: SlackDirectory, policy: Policy, clock: Clock
+) -> Callable[[str, str], Message]:
+    """How a digest is drawn when it is posted: from the database as it is then."""
+
+    def render(channel: str, day: str) -> Message:
+        with database.read() as session:
+            facts = sweeps.digest(session, channel, day, clock())
+        awaited = {
+            view.id: Messages.awaited_by(directory, policy, view.tally.seats if view.tally else ())
+            for view in facts.awaiting
+        }
+        return digest_message(facts, awaited)
+
+    return render
+
+
+def _revealed(secret: Any) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
