@@ -1,26 +1,30 @@
 // The confirm dialog that an app can put before a click. One at a time; it answers with a promise.
-import { html, useEffect, useRef } from './ui.js';
+import { html, useLayoutEffect, useRef } from './ui.js';
 import { change, store } from './store.js';
 import { TextObject, wordsOf } from './text.js';
 
 /** Asks; resolves to true when the person agrees. */
 export function confirmFirst(confirm) {
-  const before = document.activeElement;
   return new Promise((resolve) => {
-    const done = (answer) => {
-      change({ confirm: null });
-      before?.focus?.();
-      resolve(answer);
-    };
+    const done = (answer) => { change({ confirm: null }); resolve(answer); };
     change({ confirm: { ...confirm, done } });
   });
 }
 
-export function ConfirmDialog() {
-  const asked = store.confirm;
+/** Shows a dialog over everything while it is drawn. Closing it properly is what gives the keyboard's place back. */
+export function useModalDialog(dialog) {
+  useLayoutEffect(() => {
+    const shown = dialog.current;
+    shown.showModal();
+    return () => shown.close();
+  }, []);
+}
+
+export const ConfirmDialog = () => (store.confirm ? html`<${Question} asked=${store.confirm} />` : null);
+
+function Question({ asked }) {
   const dialog = useRef(null);
-  useEffect(() => { if (asked && !dialog.current.open) dialog.current.showModal(); }, [asked]);
-  if (!asked) return null;
+  useModalDialog(dialog);
   const deny = () => asked.done(false);
   const onKeyDown = (event) => { if (event.key === 'Escape') { event.preventDefault(); deny(); } };
   return html`

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from './ui.js';
 import { post } from './api.js';
 import { Blocks } from './blocks.js';
+import { useModalDialog } from './confirm.js';
 import { checkForm } from './formcheck.js';
 import { fieldsOf, forgetClosed, stateOf, viewScope } from './scope.js';
 import { refreshViews, store } from './store.js';
@@ -60,11 +61,7 @@ function Footer({ view, form, hasFields }) {
 function Modal({ view, depth }) {
   const dialog = useRef(null);
   const form = useFormState(view);
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.focus?.();
-  }, []);
+  useModalDialog(dialog);
   useEffect(() => { focusFirst(dialog.current); dialog.current.querySelector('.dialog-body').scrollTop = 0; }, [view.id]);
   useEffect(() => { dialog.current.querySelector('[aria-invalid="true"]')?.focus(); }, [form.problems, view.errors]);
   const shut = () => close(view, form);
