@@ -12,10 +12,10 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.local_slack import LocalSlack, Person
+from tests.integration.test_local_slack_parts import HTTP
 
 Json = dict[str, Any]
 PROMO = "C01PROMO"
-HTTP = httpx.Client(verify=False)  # building a TLS context costs 100 ms each time
 MANIFEST: Json = {
     "display_information": {"name": "Baton"},
     "features": {"bot_user": {"display_name": "Baton"}},
