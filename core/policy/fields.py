@@ -44,7 +44,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf"
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return (repr(value) if abs(value) < 10**15 else f"{value!r:.15}…") if isinstance(value, int) else repr(value)
 
 
@@ -184,9 +184,7 @@ def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        raise wrong(
-            f"{shown(value)} has no unit", f"write {abs(value)}s, {abs(value)}m, {abs(value)}h or {abs(value)}d"
-        )
+        raise wrong(f"{shown(value)} has no unit", f"write s, m, h or d behind it, such as {abs(value) or 15}m")
     text = _text(value, "a duration such as 30s, 15m, 24h or 3d")
     try:
         return durations.parse(text)
