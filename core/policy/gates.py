@@ -140,7 +140,8 @@ def _judge_pairs(gate: MetricGate, compared: list[Pair], worst: Pair, first: boo
             "and it cannot be told which of them counts.",
         )
     worse = _worse(gate, worst)
-    mine, theirs = apart(worst.candidate, worst.champion)
+    edge = exact(worst.champion) + (margin if gate.lower_is_better else -margin)
+    mine, theirs, _ = apart(worst.candidate, worst.champion, edge)  # a miss by a hair must not read like a hit
     by, allowed = apart(abs(worse), margin)
     if worse == 0:
         against = "the same as the champion's"

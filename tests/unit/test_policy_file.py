@@ -249,6 +249,7 @@ def test_missing_secrets_are_findings_and_a_file_will_do() -> None:
     assert not missing_secrets(policy, {"HOOK_SECRET_FILE": "/run/secrets/hook"})
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 10**8))
 def test_every_duration_reads_back_as_the_same(seconds: int) -> None:
     duration = timedelta(seconds=seconds)
@@ -430,7 +431,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=20, deadline=None)  # each parses a whole file
+@settings(max_examples=12, deadline=None)  # each parses a whole file
 @given(st.data())
 def test_no_value_anywhere_brings_anything_but_findings_with_a_line(data: st.DataObject) -> None:
     """Any value of a whole file is replaced by junk; JSON is YAML, so the file is written as JSON."""
