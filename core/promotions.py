@@ -393,7 +393,9 @@ class Promotions:
             else ()
         )
         counted = approvals.tally(rule, given)
-        return [Blocker("approvals", "approvals", not counted.met, counted.sentence, self.awaited(counted))]
+        needed = self.awaited(counted)
+        sentence = f"{counted.sentence.partition(';')[0].rstrip('.')}." if needed else counted.sentence
+        return [Blocker("approvals", "approvals", not counted.met, sentence, needed)]
 
     def awaited(self, counted: Any) -> str:
         """Who could still fill the seats, by name, as far as the directory knows."""

@@ -7,7 +7,7 @@ import threading
 import time
 import webbrowser
 
-from bot.demo.setting import ALICE, BOB, DemoFailed, Setting
+from bot.demo.setting import ALICE, BOB, DemoFailed, Setting, taken
 from bot.demo.tour import history
 from bot.demo.tour import tour as play
 from bot.local_slack.person import NotThere
@@ -24,7 +24,7 @@ def demo(tour: bool = False, port: int | None = None, browser: bool = True) -> i
 
     say("starting a local Slack, a hook receiver and Baton …")
     try:
-        with Setting(port=0 if tour and port is None else PORT if port is None else port) as setting:
+        with Setting(port=_page_port(port, tour)) as setting:
             if tour:
                 play(setting, say)
                 say("every step was seen to happen")
@@ -36,6 +36,15 @@ def demo(tour: bool = False, port: int | None = None, browser: bool = True) -> i
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+def _page_port(asked: int | None, tour: bool) -> int:
+    """Where the local Slack's page goes: as asked, else its usual place, else anywhere. Raises `DemoFailed`."""
+    if asked:
+        if taken(asked):
+            raise DemoFailed(f"port {asked} is taken; name another with --port, or none at all.")
+        return asked
+    return 0 if tour or taken(PORT) else PORT
 
 
 def _stay(setting: Setting, browser: bool) -> int:

@@ -171,6 +171,17 @@ def _first(*paths: Path) -> Path:
     raise DemoFailed(f"{paths[0].name} is neither in the checkout nor in the package.")
 
 
+def taken(port: int) -> bool:
+    """True when somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def free_port() -> int:
     """A port that nobody listens on just now."""
     with socket.socket() as probe:

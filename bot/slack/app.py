@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 def build_app(desk: Desk, signing_secret: str) -> App:
     """The app, with every listener. It asks nothing of Slack while it is built."""
+    logging.getLogger("slack_bolt.App").setLevel(
+        logging.ERROR
+    )  # it warns that `authorize` is preferred, which is meant
     app = App(
         client=desk.client,
         signing_secret=signing_secret,

@@ -43,7 +43,9 @@ class Desk:
     after: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "after"))
 
     def actor(self, user: dict[str, Any]) -> Actor:
-        """The person behind a payload."""
+        """The person behind a payload. Somebody new is asked after in the background, so that they have a name next time."""
+        if not self.directory.knows(user["id"]):
+            self.later(self.directory.person, user["id"])
         return self.directory.actor(user)
 
     def awaited(self, view: PromotionView) -> Awaited:

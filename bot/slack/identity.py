@@ -59,6 +59,10 @@ class SlackDirectory:
         )
         return Actor.user(user["id"], name)
 
+    def knows(self, user_id: str) -> bool:
+        """True when Slack has told who this is."""
+        return self._peek("user", user_id) is not None
+
     def warm(self) -> None:
         """Ask Slack for everything the policy names, ahead of clicks. Never raises; run in the background."""
         for member in {member for members in self._groups.values() for member in members}:

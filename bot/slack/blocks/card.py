@@ -155,7 +155,7 @@ def signed(change: float | None) -> str:
     """A change with its sign; "–" for none."""
     if change is None:
         return "–"
-    return "±0" if change == 0 else f"{'+' if change > 0 else '−'}{number(abs(change))}"
+    return "±0" if change == 0 else f"{'+' if change > 0 else '−'}{number(abs(change), 2)}"
 
 
 def first_sentence(view: PromotionView) -> str:
@@ -246,10 +246,9 @@ def _row(verdicts: list[Verdict], champion: ModelVersion | None) -> list[dict[st
             (m.value for m in champion.measurements if (m.name, m.slice) == (first.metric, first.slice)), None
         )
     change = mine - theirs if mine is not None and theirs is not None else None
-    name = plain(first.metric, 40) + (f" ({plain(first.slice, 40)})" if first.slice else "")
-    gates = " ".join(
-        f"{ICONS[v.outcome]} {plain(v.threshold, 40)}{' (advisory)' if v.advisory else ''}" for v in verdicts
-    )
+    worst = min(verdicts, key=_importance)
+    name = f"{ICONS[worst.outcome]} {plain(first.metric, 40)}" + (f" ({plain(first.slice, 40)})" if first.slice else "")
+    gates = ", ".join(f"{plain(v.threshold, 40)}{' (advisory)' if v.advisory else ''}" for v in verdicts)
     return _cells(name, number(theirs) if champion else "–", number(mine), signed(change), gates)
 
 
