@@ -124,7 +124,7 @@ class Promotions:
         """The promotion, if this person may decide on it now; asked before a form is opened. Raises as `reject` does."""
         person, groups = self._who(actor, promotion_id)
         view = self.view(promotion_id)
-        self._refuse_decision(view, actor, person, groups)
+        self._refuse_decision(view, actor, person, groups, DecisionKind.REJECTION)
         return view
 
     def could_approve(self, view: PromotionView, user_id: str) -> bool:
@@ -270,7 +270,7 @@ class Promotions:
             view = store.to_view(promotion)
             expired = self._expire_if_due(session, promotion, now)
             if not expired:
-                self._refuse_decision(view, actor, person, groups)
+                self._refuse_decision(view, actor, person, groups, kind)
                 self._record_decision(session, promotion, actor, kind, groups, reason, now)
                 if kind is DecisionKind.REJECTION:
                     transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)
@@ -292,7 +292,12 @@ class Promotions:
         return (self.directory.person(actor.id) if groups else None), groups
 
     def _refuse_decision(
-        self, view: PromotionView, actor: Actor, person: Person | None, groups: frozenset[str]
+        self,
+        view: PromotionView,
+        actor: Actor,
+        person: Person | None,
+        groups: frozenset[str],
+        kind: DecisionKind = DecisionKind.APPROVAL,
     ) -> None:
         mine = next((decision for decision in view.decisions if str(decision.actor) == str(actor)), None)
         if mine is not None and mine.kind is DecisionKind.APPROVAL and view.state is State.AWAITING_APPROVAL:
@@ -305,12 +310,13 @@ class Promotions:
         rule = Stage.from_rules(view.rules).approvals
         approvals.may_decide(
             rule,
-            person or Person(actor.id, actor.name),
+            person or Person(actor.id, actor.name, active=False),
             groups,
             view.requester,
             view.version.lineage.trained_by,
             subject=f"{view.model} {view.version.version}",
             stage=view.stage,
+            kind=kind,
         )
 
     def _record_decision(

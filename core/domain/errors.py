@@ -7,6 +7,7 @@
     │   ├── NotAllowed         this person or token may not                                             (HTTP 403)
     │   └── Conflict           not in this state: already decided, already there, stale                 (HTTP 409)
     │       └── StaleState     somebody else changed the promotion first
+    ├── PolicyError            the policy file cannot be used (core.policy.findings)
     └── Unavailable            we could not find out; trying again later may help                       (HTTP 503)
 
 `slug` names the refusal for programs and never changes; the sentence is for people and is written where the
