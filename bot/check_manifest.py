@@ -146,5 +146,5 @@ def _reachable(manifest: dict[str, Any]) -> Iterator[Wrong]:
             yield place, f"{key} is missing, and Socket Mode is off", remedy
     for number, command in enumerate(manifest.get("features", {}).get("slash_commands", [])):
         if not command.get("url"):
-            place = ("features", "slash_commands", number)
-            yield place, f"{command['command']} has no url, and Socket Mode is off", remedy
+            where = ("features", "slash_commands", number)
+            yield where, f"{command['command']} has no url, and Socket Mode is off", remedy

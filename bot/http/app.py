@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from bot.http import docs, problems
 from bot.http.api import Api
-from bot.http.entrance import Entrance
+from bot.http.entrance import Entrance, broken
 from bot.http.health import Health
 from bot.http.hooks import Hooks
 from bot.http.services import Services, SlackEvents
@@ -46,6 +46,7 @@ def build_routes(services: Services, slack_events: SlackEvents | None = None) ->
             Unavailable: problems.on_unavailable,
             HTTPException: problems.on_http_exception,
             RequestValidationError: problems.on_invalid,
+            Exception: on_broken,
         },
     )
     Api(services).register(app)
@@ -62,6 +63,11 @@ def build_routes(services: Services, slack_events: SlackEvents | None = None) ->
     if slack_events is not None:
         app.router.routes.append(Route("/slack/events", _slack(slack_events), methods=["POST"]))
     return app
+
+
+async def on_broken(request: Request, error: Exception) -> Response:
+    """What nobody foresaw."""
+    return broken(error, request.scope)
 
 
 def _slack(answer: SlackEvents) -> Any:

@@ -33,6 +33,8 @@ BODY_LIMIT = 1_000_000
 HOOK_BODY_LIMIT = 64_000
 #: Stands for a "/" inside a name while routes are matched; no name can hold it.
 SLASH = "\uffff"
+#: In the scope once a failure was logged: the framework answers it, and then raises it again.
+TOLD = "baton.incident"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -67,14 +69,12 @@ class Entrance:
         try:
             await self._serve(scope, receive, counted)
         except Exception as error:  # noqa: BLE001 - the outermost loop: logged, counted, answered
-            response = _broken(error, scope)
-            if sent:
-                return  # half an answer is out; the connection is closed
-            await response(scope, receive, counted)
+            response = broken(error, scope)
+            if not sent:  # else half an answer is out, and the server closes the connection
+                await response(scope, receive, counted)
         finally:
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
-            route = getattr(scope.get("route"), "path", "none")
-            self._services.metrics.http_request(method, route, sent or 500)
+            self._services.metrics.http_request(method, _template(scope), sent or 500)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -86,18 +86,18 @@ class Entrance:
             return
 
         async def go_on() -> Response | None:
-            await self._app(scope, _replay(body), send)
+            await self._app(scope, _replay(body, receive), send)
             return None
 
         try:
-            response = await self._check(scope, body, go_on)
+            response = await self._check(scope, body, receive, go_on)
         except Refused as error:
             response = refused(error)
         if response is not None:
             await response(scope, receive, send)
 
     async def _check(
-        self, scope: Scope, body: bytes, go_on: Callable[[], Awaitable[Response | None]]
+        self, scope: Scope, body: bytes, receive: Receive, go_on: Callable[[], Awaitable[Response | None]]
     ) -> Response | None:
         """A response that ends it here, or None when the routes have answered. Raises `Refused`."""
         if not scope["path"].startswith(API):
@@ -115,7 +115,13 @@ class Entrance:
         key = headers.get("idempotency-key")
         if key is None or token is None:
             return await go_on()
-        return await answer_once(self._services, token, key, scope, body, self._app, _replay(body))
+        return await answer_once(self._services, token, key, scope, body, self._app, _replay(body, receive))
+
+
+def _template(scope: Scope) -> str:
+    """The route's template; a route without parameters may not say its own, but then it is the address."""
+    path = getattr(scope.get("route"), "path", None)
+    return str(path or (scope["path"] if "endpoint" in scope else "none"))
 
 
 def _path(scope: Scope) -> str:
@@ -146,12 +152,12 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
             return b"".join(parts)
 
 
-def _replay(body: bytes) -> Receive:
-    """The body once more, for the routes; then what a gone client looks like."""
+def _replay(body: bytes, after: Receive) -> Receive:
+    """The body once more, for the routes; then whatever the client does next."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        return messages.pop() if messages else {"type": "http.disconnect"}
+        return messages.pop() if messages else await after()
 
     return receive
 
@@ -167,7 +173,7 @@ def _malformed(headers: Headers, body: bytes) -> ProblemResponse | None:
             415, "not-json", f"The Content-Type is {shown}; send JSON, with Content-Type: application/json."
         )
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body.decode())
         place = _unstorable(parsed)
     except UnicodeDecodeError:
         return ProblemResponse(400, "malformed", "The body is not text in UTF-8; send JSON in UTF-8.")
@@ -204,12 +210,16 @@ def _unstorable(value: Any, place: tuple[int | str, ...] = ()) -> tuple[int | st
     return None
 
 
-def _broken(error: Exception, scope: Scope) -> ProblemResponse:
-    """An answer for what nobody foresaw; the log holds the rest, under the incident's number."""
+def broken(error: Exception, scope: Scope) -> ProblemResponse:
+    """An answer for what nobody foresaw; the log holds the rest, once, under the incident's number."""
+    if TOLD in scope:
+        return ProblemResponse(500, "broken", str(scope[TOLD]))
     if isinstance(error, AWAY):
+        scope[TOLD] = "database"
         log.warning("The database did not answer during %s %s.", scope["method"], scope["path"])
         return unavailable("The database does not answer just now; nothing was done, try again in a moment.")
     incident = secrets.token_hex(4)
+    scope[TOLD] = incident
     log.error("Incident %s in %s %s.", incident, scope["method"], scope["path"], exc_info=error)
     detail = f"Something broke on our side (incident {incident}); whoever runs Baton finds it in the log."
     return ProblemResponse(500, "broken", detail, incident=incident)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -21,6 +21,7 @@ class Metrics:
     """One registry for each process, built in wiring; nothing global."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        disable_created_metrics()  # they double every series and nobody asks for them
         self.registry = CollectorRegistry()
         self.registry.register(_FromDatabase(database, clock))
         self.slack_errors = Counter(

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from core.domain.errors import Refused, Unavailable
 
@@ -82,15 +83,24 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         detail = f"There is nothing at {request.url.path[:200]}; /api/docs lists what there is."
         return ProblemResponse(404, "no-such-address", detail)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _methods(request)
         detail = f"{request.method[:20]} is not possible at {request.url.path[:200]}" + (
             f"; {allowed} is." if allowed else "."
         )
-        return ProblemResponse(405, "method-not-allowed", detail, headers=error.headers)
+        return ProblemResponse(405, "method-not-allowed", detail, headers={"Allow": allowed})
     if error.status_code == 400:
         return ProblemResponse(400, "malformed", "The body could not be read; send JSON in UTF-8.")
     phrase = HTTPStatus(error.status_code).phrase
     return ProblemResponse(error.status_code, phrase.lower().replace(" ", "-"), str(error.detail) or phrase)
+
+
+def _methods(request: Request) -> str:
+    """What can be done at this address; each method has a route of its own."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(dict(request.scope))[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(found))
 
 
 async def on_invalid(_: Request, error: Exception) -> Response:

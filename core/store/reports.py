@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 
 from sqlalchemy import select
@@ -25,10 +26,11 @@ def used_for_another(session: Session, report_id: str, deployment_id: int, since
     A signature covers the body and not the address, so a report could be sent on to another deployment of its target.
     """
     newest_first = select(AuditEvent).order_by(AuditEvent.seq.desc()).execution_options(yield_per=200)
-    for event in session.scalars(newest_first):
-        if event.at < since:
-            return None
-        same = event.kind == "deployment_reported" and event.data.get("report") == report_id[:200]
-        if same and event.deployment_id != deployment_id:
-            return event.deployment_id
+    with closing(session.scalars(newest_first)) as found:
+        for event in found:
+            if event.at < since:
+                return None
+            same = event.kind == "deployment_reported" and event.data.get("report") == report_id[:200]
+            if same and event.deployment_id != deployment_id:
+                return event.deployment_id
     return None
