@@ -46,7 +46,7 @@ class Redactor:
 
     def add(self, *secrets: str) -> None:
         """Remember more values. What is shorter than four characters cannot be told from ordinary text."""
-        escaped = (json.dumps(secret)[1:-1] for secret in secrets)
+        escaped = (spelled for secret in secrets for spelled in (json.dumps(secret)[1:-1], repr(secret)[1:-1]))
         self._values |= {value for value in (*secrets, *escaped) if len(value) >= 4}
 
     def __call__(self, text: str) -> str:

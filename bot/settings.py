@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings.sources import read_env_file
 
 SLACK_API = "https://slack.com/api/"
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -200,7 +200,7 @@ def environment(environ: Mapping[str, str] | None = None, env_file: Path | None 
     from_file: dict[str, str] = {}
     if (environ is None or env_file is not None) and path.is_file():
         try:
-            read = read_env_file(path, encoding="utf-8", case_sensitive=True)
+            read = dotenv_values(path, interpolate=False, encoding="utf-8")
         except (OSError, UnicodeDecodeError) as wrong:
             raise SettingsError([f"{path} cannot be read ({_why(wrong)}); mend it or remove it."]) from None
         from_file = {name: value for name, value in read.items() if value is not None}
