@@ -20,6 +20,7 @@ from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core import sweeps
+from core.decisions import Decisions
 from core.deployments import Deployments
 from core.engine import Engine
 from core.policy.connections import Webhook
@@ -52,6 +53,7 @@ class Services:
     clock: Clock
     engine: Engine
     promotions: Promotions
+    decisions: Decisions
     rollbacks: Rollbacks
     registration: Registration
     deployments: Deployments
@@ -116,6 +118,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     engine = Engine(database)
     targets = build_targets(settings, policy, clock)
     promotions = Promotions(database, policy, directory, clock, engine)
+    decisions = Decisions(promotions)
     rollbacks = Rollbacks(promotions)
     registration = Registration(database, clock)
     adapters: dict[str, DeployTarget] = dict(targets)
@@ -130,7 +133,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         metrics.slack_error,
     )
     database.after_change = messages.kick
-    desk = Desk(policy, database, promotions, rollbacks, registration, directory, messages, client)
+    desk = Desk(policy, database, promotions, decisions, rollbacks, registration, directory, messages, client)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -139,6 +142,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         clock=clock,
         engine=engine,
         promotions=promotions,
+        decisions=decisions,
         rollbacks=rollbacks,
         registration=registration,
         deployments=deployments,

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.domain.errors import Conflict, NotAllowed, NotFound, Refused
+from core.domain.errors import Conflict, NotAllowed, NotFound
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, Blocker, DecisionKind, DeploymentState, Kind, ModelVersion, Outcome, Person, State
+from core.domain.model import Actor, Blocker, DeploymentState, Kind, ModelVersion, Outcome, State
 from core.domain.views import PromotionView
 from core.policy import approvals, eligibility, evidence, gates, texts
 from core.policy.schema import Policy, Stage
@@ -24,7 +24,7 @@ from core.ports import Clock, DeploymentQueue, Directory
 from core.store import messages, registry
 from core.store import promotions as store
 from core.store.database import Database
-from core.store.tables import DecisionRow, DeploymentRow, PolicyText, PromotionRow, Version
+from core.store.tables import DeploymentRow, PolicyText, PromotionRow, Version
 from core.store.transition import record, transition
 
 EXPIRY = Actor.system("expiry")
@@ -78,18 +78,6 @@ class Promotions:
                 "already-active", f"Somebody else asked to promote {model} to {stage} just now; look at theirs first."
             ) from error
 
-    def approve(self, actor: Actor, promotion_id: int) -> PromotionView:
-        """Record one approval; the one that fills the quorum also starts the deployment.
-
-        Raises `Refused` (not a member, own request, own training, too late, twice) or `Unavailable` (who the person is
-        could not be found out).
-        """
-        return self._decide(actor, promotion_id, DecisionKind.APPROVAL, "")
-
-    def reject(self, actor: Actor, promotion_id: int, reason: str) -> PromotionView:
-        """One rejection ends it. Raises as `approve` does, and `BadInput` without a reason."""
-        return self._decide(actor, promotion_id, DecisionKind.REJECTION, texts.reason(reason, required=True))
-
     def cancel(self, actor: Actor, promotion_id: int, reason: str = "") -> PromotionView:
         """Withdraw a promotion that still waits, or stop a deployment under way (the champion is put back).
 
@@ -116,26 +104,9 @@ class Promotions:
                 transition(session, promotion, state, Event.CANCELLED, actor, now, reason)
                 self._drop_deployments(promotion, now, reason)
             else:
-                raise Conflict("not-waiting", too_late(store.to_view(promotion)))
+                raise Conflict("not-waiting", store.to_view(promotion).standing)
             session.refresh(promotion)
             return store.to_view(promotion)
-
-    def may_reject(self, actor: Actor, promotion_id: int) -> PromotionView:
-        """The promotion, if this person may decide on it now; asked before a form is opened. Raises as `reject` does."""
-        person, groups = self._who(actor, promotion_id)
-        view = self.view(promotion_id)
-        self._refuse_decision(view, actor, person, groups, DecisionKind.REJECTION)
-        return view
-
-    def could_approve(self, view: PromotionView, user_id: str) -> bool:
-        """True when the promotion waits on this person among others. Raises `Unavailable`."""
-        actor = Actor.user(user_id)
-        try:
-            person, groups = self._who(actor, view.id)
-            self._refuse_decision(view, actor, person, groups)
-        except Refused:
-            return False
-        return True
 
     def view(self, promotion_id: int) -> PromotionView:
         """One promotion as it is now. Raises `NotFound`."""
@@ -164,11 +135,11 @@ class Promotions:
         now = self.clock()
         with self.database.change() as session:
             promotion = store.row(session, promotion_id, lock=True)
-            return self._expire_if_due(session, promotion, now)
+            return self.expire_if_due(session, promotion, now)
 
     def rollback_groups(self, actor: Actor, stage_name: str) -> frozenset[str]:
         """Which of the groups that may roll `stage_name` back hold this person. Raises `Unavailable`."""
-        return self.directory.groups_of(actor.id, self._members(self.rollback_group_names(stage_name)))
+        return self.directory.groups_of(actor.id, self.members(self.rollback_group_names(stage_name)))
 
     def rollback_group_names(self, stage_name: str) -> list[str]:
         """The groups that may roll `stage_name` back; where the policy names none, those who may approve."""
@@ -179,7 +150,8 @@ class Promotions:
             return list(stage.rollback.allowed)
         return [rule.group for rule in stage.approvals.from_] if stage.approvals else []
 
-    def _members(self, groups: list[str]) -> dict[str, list[str]]:
+    def members(self, groups: list[str]) -> dict[str, list[str]]:
+        """What the policy says of some groups: name -> members, as the directory wants it."""
         return {name: list(self.policy.groups.get(name, [])) for name in groups}
 
     # -- asking ------------------------------------------------------------------------------------------------
@@ -260,93 +232,8 @@ class Promotions:
         session.flush()
         session.refresh(promotion)
 
-    # -- deciding ----------------------------------------------------------------------------------------------
-
-    def _decide(self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str) -> PromotionView:
-        person, groups = self._who(actor, promotion_id)
-        now = self.clock()
-        with self.database.change() as session:
-            promotion = store.row(session, promotion_id, lock=True)  # claimed before it is counted
-            view = store.to_view(promotion)
-            expired = self._expire_if_due(session, promotion, now)
-            if not expired:
-                self._refuse_decision(view, actor, person, groups, kind)
-                self._record_decision(session, promotion, actor, kind, groups, reason, now)
-                if kind is DecisionKind.REJECTION:
-                    transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)
-                else:
-                    self._count(session, promotion, actor, now)
-            session.flush()
-            session.refresh(promotion)
-            after = store.to_view(promotion)
-        if expired:  # raised only now, so that the end itself is kept
-            raise Conflict("expired", too_late(after))
-        return after
-
-    def _who(self, actor: Actor, promotion_id: int) -> tuple[Person | None, frozenset[str]]:
-        """Asked before the transaction opens: the directory may have to ask Slack."""
-        view = self.view(promotion_id)
-        rule = Stage.from_rules(view.rules).approvals
-        names = [each.group for each in rule.from_] if rule else []
-        groups = self.directory.groups_of(actor.id, self._members(names))
-        return (self.directory.person(actor.id) if groups else None), groups
-
-    def _refuse_decision(
-        self,
-        view: PromotionView,
-        actor: Actor,
-        person: Person | None,
-        groups: frozenset[str],
-        kind: DecisionKind = DecisionKind.APPROVAL,
-    ) -> None:
-        mine = next((decision for decision in view.decisions if str(decision.actor) == str(actor)), None)
-        if mine is not None and mine.kind is DecisionKind.APPROVAL and view.state is State.AWAITING_APPROVAL:
-            raise Conflict(
-                "decided-already",
-                f"You have approved {view.ref} already; {view.tally.sentence if view.tally else ''}".strip(),
-            )
-        if view.state is not State.AWAITING_APPROVAL:
-            raise Conflict("not-waiting", too_late(view))
-        rule = Stage.from_rules(view.rules).approvals
-        approvals.may_decide(
-            rule,
-            person or Person(actor.id, actor.name, active=False),
-            groups,
-            view.requester,
-            view.version.lineage.trained_by,
-            subject=f"{view.model} {view.version.version}",
-            stage=view.stage,
-            kind=kind,
-        )
-
-    def _record_decision(
-        self, session: Session, promotion: PromotionRow, actor: Actor, kind: DecisionKind,
-        groups: frozenset[str], reason: str, now: datetime,
-    ) -> None:  # fmt: skip
-        promotion.decisions.append(
-            DecisionRow(
-                actor=str(actor),
-                actor_name=actor.name,
-                kind=kind.value,
-                reason=reason,
-                groups=sorted(groups),
-                evidence_digest=promotion.evidence_digest,
-                at=now,
-            )
-        )
-        session.flush()
-        if kind is DecisionKind.APPROVAL:
-            seen = {"groups": sorted(groups), "evidence_digest": promotion.evidence_digest}
-            record(session, promotion, "approved", actor, now, seen)
-
-    def _count(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime) -> None:
-        counted = store.to_view(promotion).tally
-        if counted is None or not counted.met:
-            return
-        transition(session, promotion, State.AWAITING_APPROVAL, Event.QUORUM_REACHED, actor, now, counted.sentence)
-        start_deployment(session, promotion, Stage.from_rules(promotion.rules), self.queue, "deploy", now)
-
-    def _expire_if_due(self, session: Session, promotion: PromotionRow, now: datetime) -> bool:
+    def expire_if_due(self, session: Session, promotion: PromotionRow, now: datetime) -> bool:
+        """End a promotion that still waits though its time is up; False when it is not."""
         waiting = State(promotion.state) in (State.EVALUATING, State.AWAITING_APPROVAL)
         if not waiting or promotion.expires_at is None or promotion.expires_at > now:
             return False
@@ -459,28 +346,6 @@ def start_deployment(
     promotion.deployments.append(deployment)
     session.flush()
     queue.enqueue(session, deployment.id, f"{promotion.model.name}/{promotion.stage}")
-
-
-def too_late(view: PromotionView) -> str:
-    """Why a click came too late: what the promotion has become, and by whom."""
-    by = f" by {view.ended_by.name or view.ended_by.id}" if view.ended_by and view.ended_by.kind == "user" else ""
-    said = {
-        State.EVALUATING: f"{view.ref} is still being checked; wait until its card asks for a decision.",
-        State.AWAITING_APPROVAL: f"{view.ref} still waits for approval.",
-        State.APPROVED: f"{view.ref} has all its approvals and is about to be deployed.",
-        State.DEPLOYING: f"{view.ref} has all its approvals and is being deployed.",
-        State.VERIFYING: f"{view.ref} is deployed and is being verified.",
-        State.ROLLING_BACK: f"{view.ref} is being rolled back.",
-        State.SUCCEEDED: f"{view.ref} was approved and deployed already.",
-        State.REJECTED: f"{view.ref} was rejected{by}; it takes a new request.",
-        State.EXPIRED: f"{view.ref} expired before it was decided; it takes a new request.",
-        State.CANCELLED: f"{view.ref} was withdrawn{by}.",
-        State.SUPERSEDED: f"{view.ref} was superseded: {view.end_reason}.",
-        State.FAILED: f"{view.ref} failed: {view.end_reason}",
-        State.ERRORED: f"{view.ref} ended in an error: {view.end_reason}",
-        State.ROLLED_BACK: f"{view.ref} was rolled back.",
-    }
-    return said[view.state]
 
 
 def _gate_blocker(verdict: Any) -> Blocker:

@@ -26,14 +26,17 @@ class SlackConnection:
         self._handler: SocketModeHandler | None = None
         self._stopping = threading.Event()
         self._app = app
+        self._thread = threading.Thread(target=self._run, name="slack-connection", daemon=True)
 
     def start(self) -> None:
         """Check the token, and connect the socket if there is one; both go on trying in the background."""
-        threading.Thread(target=self._run, name="slack-connection", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Take no more clicks."""
         self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()  # or a socket that is being opened just now would be left open
         if self._handler is not None:
             self._handler.close()  # type: ignore[no-untyped-call]
 
@@ -41,7 +44,7 @@ class SlackConnection:
         """Why clicks may not arrive now; "" when all is well."""
         if self._problem:
             return self._problem
-        if self._handler is not None and not self._handler.client.is_connected():
+        if self._app_token is not None and (self._handler is None or not self._handler.client.is_connected()):
             return "the socket to Slack is not connected"
         return ""
 

@@ -16,6 +16,7 @@ from bot.slack.blocks import forms
 from bot.slack.blocks.card import Awaited
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
+from core.decisions import Decisions
 from core.domain.model import Actor
 from core.domain.views import PromotionView
 from core.policy.schema import Policy
@@ -34,6 +35,7 @@ class Desk:
     policy: Policy
     database: Database
     promotions: Promotions
+    decisions: Decisions
     rollbacks: Rollbacks
     registration: Registration
     directory: SlackDirectory

@@ -91,6 +91,28 @@ class PromotionView:
         return f"{self.model} {self.version.version} → {self.stage}"
 
     @property
+    def standing(self) -> str:
+        """What it has become, and by whom: the sentence for whoever comes too late."""
+        by = f" by {self.ended_by.name or self.ended_by.id}" if self.ended_by and self.ended_by.kind == "user" else ""
+        said = {
+            State.EVALUATING: f"{self.ref} is still being checked; wait until its card asks for a decision.",
+            State.AWAITING_APPROVAL: f"{self.ref} still waits for approval.",
+            State.APPROVED: f"{self.ref} has all its approvals and is about to be deployed.",
+            State.DEPLOYING: f"{self.ref} has all its approvals and is being deployed.",
+            State.VERIFYING: f"{self.ref} is deployed and is being verified.",
+            State.ROLLING_BACK: f"{self.ref} is being rolled back.",
+            State.SUCCEEDED: f"{self.ref} was approved and deployed already.",
+            State.REJECTED: f"{self.ref} was rejected{by}; it takes a new request.",
+            State.EXPIRED: f"{self.ref} expired before it was decided; it takes a new request.",
+            State.CANCELLED: f"{self.ref} was withdrawn{by}.",
+            State.SUPERSEDED: f"{self.ref} was superseded: {self.end_reason}.",
+            State.FAILED: f"{self.ref} failed: {self.end_reason}",
+            State.ERRORED: f"{self.ref} ended in an error: {self.end_reason}",
+            State.ROLLED_BACK: f"{self.ref} was rolled back.",
+        }
+        return said[self.state]
+
+    @property
     def failing(self) -> tuple[Verdict, ...]:
         """The verdicts that stop it."""
         return tuple(verdict for verdict in self.verdicts if verdict.decides)

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.http.server import AddressTaken, HttpServer
+from core.decisions import Decisions
 from core.store.database import Database
 from tests.conftest import DIALECTS
 from tests.integration.api_world import ALICE, BOB, BODY, CAROL, World, client, running
@@ -345,8 +346,8 @@ def test_approvers_of_the_champion_are_named(api: httpx.Client, world: World) ->
     register(api)
     world.crown("fraud", "7", "staging", world.time)
     asked = world.promotions.request(ALICE, "fraud", "7", "production", "good")
-    world.promotions.approve(BOB, asked.id)
-    world.promotions.approve(CAROL, asked.id)
+    Decisions(world.promotions).approve(BOB, asked.id)
+    Decisions(world.promotions).approve(CAROL, asked.id)
     found = api.get(f"/api/v1/promotions/P-{asked.id}").json()
     assert [each["actor"] for each in found["decisions"]] == [str(BOB), str(CAROL)]
     assert found["approvals"]["met"] is True

@@ -23,12 +23,12 @@ def register(app: App, desk: Desk) -> None:
     """Listen to every button."""
 
     def approve(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
-        desk.promotions.approve(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        desk.decisions.approve(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
         redraw_home(desk, body)
         ack()
 
     def reject(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
-        view = desk.promotions.may_reject(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        view = desk.decisions.may_reject(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
         desk.client.views_open(trigger_id=body["trigger_id"], view=forms.reject(view))
         ack()
 

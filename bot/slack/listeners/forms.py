@@ -68,7 +68,7 @@ def register(app: App, desk: Desk) -> None:
         wanted = OfPromotion.read(body["view"]["private_metadata"])
         reason = selected(body["view"]["state"]["values"], ids.REASON)
         try:
-            desk.promotions.reject(desk.actor(body["user"]), wanted.promotion, reason)
+            desk.decisions.reject(desk.actor(body["user"]), wanted.promotion, reason)
         except BatonError as error:
             ack(response_action="errors", errors={ids.REASON: _short(error)})
             return

@@ -54,6 +54,6 @@ def dashboard(desk: Desk, user_id: str) -> blocks.Dashboard:
 
 def _waits_on(desk: Desk, view: PromotionView, user_id: str) -> bool:
     try:
-        return desk.promotions.could_approve(view, user_id)
+        return desk.decisions.could_approve(view, user_id)
     except Unavailable:
         return False
