@@ -78,9 +78,11 @@ def _client() -> Client:
 @app.command()
 def serve() -> None:
     """Run the bot, the HTTP side and the workers."""
+    from bot import logs
     from bot.settings import Settings
 
     settings = Settings.load(slack=True)
+    logs.configure(settings.log_level, settings.log_format, settings.known_secrets)
     from bot.serve import serve as run
 
     run(settings)

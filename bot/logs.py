@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
@@ -38,20 +38,25 @@ FORGED = "A request to Slack's address was refused: its signature is wrong, or t
 
 
 class Redactor:
-    """Blots out secrets by value and by shape. `add` what becomes known later."""
+    """Blots out secrets by value and by shape. `secrets` is asked for what is known by now: a list that only grows."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._values: frozenset[str] = frozenset()
-        self.add(*secrets)
+    def __init__(self, secrets: Callable[[], Sequence[str]] = tuple) -> None:
+        self._known = secrets
+        self._values: list[str] = []
+        self._seen = 0
 
-    def add(self, *secrets: str) -> None:
-        """Remember more values. What is shorter than four characters cannot be told from ordinary text."""
+    def _learn(self, secrets: Sequence[str]) -> None:
+        """What is shorter than four characters cannot be told from ordinary text."""
         escaped = (spelled for secret in secrets for spelled in (json.dumps(secret)[1:-1], repr(secret)[1:-1]))
-        self._values |= {value for value in (*secrets, *escaped) if len(value) >= 4}
+        self._values = sorted({value for value in (*secrets, *escaped) if len(value) >= 4}, key=len, reverse=True)
+        self._seen = len(secrets)
 
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
-        for value in sorted(self._values, key=len, reverse=True):
+        known = self._known()
+        if len(known) != self._seen:
+            self._learn(known)
+        for value in self._values:
             text = text.replace(value, MASK)
         return SHAPES.sub(MASK, text)
 
@@ -81,8 +86,11 @@ class _Line(logging.Formatter):
 
 
 def configure(
-    level: str = "info", style: str | None = None, secrets: Iterable[str] = (), stream: TextIO | None = None
-) -> Redactor:
+    level: str = "info",
+    style: str | None = None,
+    secrets: Callable[[], Sequence[str]] = tuple,
+    stream: TextIO | None = None,
+) -> None:
     """Send every log record of the process through one redacting handler; call once, at the start.
 
     `style` is `text` or `json`; None picks text where `stream` (standard error) is a terminal.
@@ -101,7 +109,6 @@ def configure(
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
-    return redact
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -114,6 +114,7 @@ class Settings(BaseModel):
         None, alias="BATON_LOG_FORMAT"
     )
     _environ: dict[str, str] = PrivateAttr(default_factory=dict)
+    _known: list[str] = PrivateAttr(default_factory=list)
 
     @classmethod
     def load(
@@ -146,6 +147,7 @@ class Settings(BaseModel):
         if problems:
             raise SettingsError(problems)
         settings._environ.update(given)
+        settings._remember()
         return settings
 
     @property
@@ -167,23 +169,25 @@ class Settings(BaseModel):
         None when neither is set. Raises `SettingsError` when the file cannot be read, or both are set.
         """
         try:
-            return secret_from(self._environ, name)
+            found = secret_from(self._environ, name)
         except ValueError as wrong:
             raise SettingsError([str(wrong)]) from None
+        if found:
+            self._known.extend(found.split())  # a target may have several, parted by blanks
+        return found
 
     def known_secrets(self) -> list[str]:
-        """Every secret's value that these settings hold, for the log to blot out."""
+        """Every secret's value that was read so far, for the log to blot out; grows as targets are set up."""
+        return self._known
+
+    def _remember(self) -> None:
         from core.store.database import normalise
 
-        found = [
-            secret.get_secret_value()
-            for secret in (self.slack_bot_token, self.slack_app_token, self.slack_signing_secret)
-            if secret
-        ]
+        given = (self.slack_bot_token, self.slack_app_token, self.slack_signing_secret)
+        self._known.extend(secret.get_secret_value() for secret in given if secret)
         password = normalise(self.database_url.get_secret_value()).password
         if password:
-            found += [password, quote(password, safe="")]
-        return found
+            self._known.extend([password, quote(password, safe="")])
 
 
 #: What is read through `X_FILE` too; a target's own secrets are read by `Settings.secret`.

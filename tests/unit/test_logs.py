@@ -35,7 +35,7 @@ def _broken(with_what: str = "hunter22") -> None:
 
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_a_secret_is_blotted_out_of_messages_arguments_and_tracebacks(out: io.StringIO, style: str) -> None:
-    logs.configure("info", style, ["hunter22", 'quo"te\\d'], out)
+    logs.configure("info", style, lambda: ["hunter22", 'quo"te\\d'], out)
     log = logging.getLogger("bot.x")
     log.info("the password is %s, the token %s", "hunter22", TOKEN)
     log.warning("xoxb-123-456-abc and xapp-1-A2-3 and whsec_MfKQ9r8GKYqrTwjU and postgresql://u:p4ss@h/d")
@@ -52,7 +52,7 @@ def test_a_secret_is_blotted_out_of_messages_arguments_and_tracebacks(out: io.St
 
 
 def test_json_lines_are_json_with_the_error_inside(out: io.StringIO) -> None:
-    logs.configure("info", None, [], out)  # not a terminal
+    logs.configure("info", None, list, out)  # not a terminal
     try:
         _broken("boom")
     except RuntimeError:
@@ -66,7 +66,7 @@ def test_json_lines_are_json_with_the_error_inside(out: io.StringIO) -> None:
 
 
 def test_libraries_are_quiet_and_bolt_never_logs_a_body(out: io.StringIO) -> None:
-    logs.configure("info", "text", [], out)
+    logs.configure("info", "text", list, out)
     logging.getLogger("httpx").info("HTTP Request: POST https://slack.com")
     logging.getLogger("slack_bolt.RequestVerification").warning("Invalid signature (body: %s)", "payload=private")
     said = out.getvalue()
@@ -76,7 +76,7 @@ def test_libraries_are_quiet_and_bolt_never_logs_a_body(out: io.StringIO) -> Non
 
 
 def test_what_breaks_a_thread_is_logged_without_secrets(out: io.StringIO) -> None:
-    logs.configure("info", "text", ["hunter22"], out)
+    logs.configure("info", "text", lambda: ["hunter22"], out)
 
     thread = threading.Thread(target=_broken, name="worker")
     thread.start()
@@ -86,7 +86,8 @@ def test_what_breaks_a_thread_is_logged_without_secrets(out: io.StringIO) -> Non
 
 
 def test_what_becomes_known_later_is_secret_from_then_on(out: io.StringIO) -> None:
-    redact = logs.configure("info", "text", [], out)
-    redact.add("opensesame", "abc")
+    known: list[str] = []
+    logs.configure("info", "text", lambda: known, out)
+    known += ["opensesame", "abc"]
     logging.getLogger("bot").info("opensesame abc")
     assert f"{logs.MASK} abc" in out.getvalue(), "three letters are not a secret that can be told from text"
