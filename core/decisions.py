@@ -82,7 +82,7 @@ class Decisions:
         rule = Stage.from_rules(view.rules).approvals
         names = [each.group for each in rule.from_] if rule else []
         groups = self.directory.groups_of(actor.id, self.promotions.members(names))
-        return (self.directory.person(actor.id) if groups else None), groups
+        return self.directory.person(actor.id), groups
 
     def _refuse_decision(
         self,

@@ -31,6 +31,7 @@ def build_app(desk: Desk, signing_secret: str) -> App:
         client=desk.client,
         signing_secret=signing_secret,
         authorize=_one_workspace(desk.client.token or ""),
+        logger=_logger(),
         # Bolt polls for an answer every 10 ms otherwise; a listener here is one short transaction.
         process_before_response=True,
         ignoring_self_events_enabled=False,  # nothing that Baton says comes back as an event it listens to
@@ -41,6 +42,13 @@ def build_app(desk: Desk, signing_secret: str) -> App:
         room.register(app, desk)
     app.error(_ErrorHandler(desk))
     return app
+
+
+def _logger() -> logging.Logger:
+    """Bolt's own, without its warnings that `client` and `authorize` are used instead of a token, which is meant."""
+    logger = logging.getLogger("slack_bolt")
+    logger.addFilter(lambda record: "`token`" not in record.getMessage())
+    return logger
 
 
 def _one_workspace(token: str) -> Callable[..., AuthorizeResult]:
