@@ -16,10 +16,11 @@ from bot.http.app import build_http
 from bot.http.server import HttpServer
 from bot.settings import Settings
 from bot.slack.app import dispatch
-from bot.wiring import Services, build
+from bot.wiring import Services, build, utc_now
 from core import sweeps
 from core.policy.load import load
 from core.policy.schema import Policy
+from core.ports import Clock
 from core.store import idempotency, migrate
 from core.store.database import Database
 
@@ -33,10 +34,10 @@ class CannotStart(Exception):
 class Server:
     """All that `serve` runs, with a start and a stop; the demo and the tests use it too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.database = Database(settings.database_url.get_secret_value())
-        self.services: Services = build(settings, read_policy(settings.config), self.database)
+        self.services: Services = build(settings, read_policy(settings.config), self.database, clock)
         app = self.services.app
         events = functools.partial(dispatch, app) if not settings.socket_mode else None
         self.http = HttpServer(build_http(self.services, events), settings.host, settings.port)

@@ -4,16 +4,44 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from functools import partial
 
 from slack_bolt import App
-from slack_bolt.adapter.socket_mode.websocket_client import SocketModeHandler
+from slack_bolt.adapter.socket_mode.internals import run_bolt_app, send_response
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.client import BaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.websocket_client import SocketModeClient
 
 log = logging.getLogger(__name__)
 
-#: With this adapter a socket that died without a word is noticed, and replaced, within about two seconds.
+#: How often the socket is tried: one that died without a word is noticed, and replaced, within a few of these.
 PING_SECONDS = 2.0
+#: How long an answer may take. Also how long the SDK sits on a socket that it has closed before it opens the next one.
+PONG_SECONDS = 1.5
+#: Clicks at once; the rest waits for its turn.
+CONCURRENCY = 32
+
+
+class QuickSocket(SocketModeClient):
+    """The SDK's client, which by itself waits for no pong, and ten seconds before it lets go of a socket it closed."""
+
+    def _run_current_session(self) -> None:
+        session = self.current_session
+        if session is None:
+            return
+        try:
+            session.run_forever(ping_interval=PING_SECONDS, ping_timeout=PONG_SECONDS)
+        except Exception:  # as in the SDK: the thread must go on, and sees the closed session next
+            log.exception("the socket to Slack broke")
+            session.close()
+
+    def disconnect(self) -> None:
+        """Close the socket, and wake the thread that waits for its messages."""
+        super().disconnect()
+        self.message_queue.put(None)
 
 
 class SlackConnection:
@@ -23,7 +51,7 @@ class SlackConnection:
         self._client = client
         self._app_token = app_token
         self._problem = "Slack was not asked yet"
-        self._handler: SocketModeHandler | None = None
+        self._socket: QuickSocket | None = None
         self._stopping = threading.Event()
         self._app = app
         self._thread = threading.Thread(target=self._run, name="slack-connection", daemon=True)
@@ -37,14 +65,14 @@ class SlackConnection:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()  # or a socket that is being opened just now would be left open
-        if self._handler is not None:
-            self._handler.close()  # type: ignore[no-untyped-call]
+        if self._socket is not None:
+            self._socket.close()
 
     def problem(self) -> str:
         """Why clicks may not arrive now; "" when all is well."""
         if self._problem:
             return self._problem
-        if self._app_token is not None and (self._handler is None or not self._handler.client.is_connected()):
+        if self._app_token is not None and (self._socket is None or not self._socket.is_connected()):
             return "the socket to Slack is not connected"
         return ""
 
@@ -77,13 +105,21 @@ class SlackConnection:
         """True when there is nothing more to do here: the client keeps its socket alive by itself from now on."""
         if self._app_token is None:
             return True
-        handler = SocketModeHandler(self._app, self._app_token, ping_interval=PING_SECONDS, concurrency=32)
+        opened = QuickSocket(
+            self._app_token, web_client=self._client, ping_interval=PING_SECONDS, concurrency=CONCURRENCY
+        )
+        opened.socket_mode_request_listeners.append(partial(_answer, self._app))
         try:
-            handler.connect()  # type: ignore[no-untyped-call]
+            opened.connect()
         except (SlackApiError, OSError) as error:
             self._note(f"the socket to Slack could not be opened ({type(error).__name__})")
-            handler.close()  # type: ignore[no-untyped-call]
+            opened.close()
             return False
-        self._handler = handler
+        self._socket = opened
         log.info("Connected to Slack by Socket Mode")
         return True
+
+
+def _answer(app: App, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
+    started = time.time()
+    send_response(client, request, run_bolt_app(app, request), started)
