@@ -249,13 +249,16 @@ def rollback(
 
 
 @app.command()
-def digest(as_json: AsJson = False) -> None:
-    """Show what the daily digest would say now."""
+def digest(
+    send: Annotated[bool, typer.Option("--send", help="Post today's now, where it was not posted yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the daily digest would say now, or post it."""
     from bot import terminal
 
     with _client() as client:
-        answer = client.get("/digest")
-    _print_json(answer) if as_json else _say(terminal.digest(answer))
+        answer = client.post("/digest", {})[1] if send else client.get("/digest")
+    _print_json(answer) if as_json else _say(terminal.sent(answer) if send else terminal.digest(answer))
 
 
 # -- directly in the database ------------------------------------------------------------------------------------

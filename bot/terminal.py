@@ -159,6 +159,12 @@ def champions(about: Json) -> str:
     )
 
 
+def sent(answer: Json) -> str:
+    """Where a digest was posted."""
+    channels = ", ".join(safe(each) for each in answer["sent_to"])
+    return f"Posted to {channels}." if channels else "Every channel has had today's digest already."
+
+
 def digest(found: Json) -> str:
     """Every channel's digest, as plain text."""
     if not found["channels"]:

@@ -57,6 +57,7 @@ class Api:
             ("GET", "/why", self.why, 200, "promotions"),
             ("POST", "/rollbacks", self.request_rollback, 201, "promotions"),
             ("GET", "/digest", self.digest, 200, "promotions"),
+            ("POST", "/digest", self.send_digest, 200, "promotions"),
             ("GET", "/audit", self.audit, 200, "audit"),
         ):
             app.add_api_route(
@@ -181,6 +182,10 @@ class Api:
     def digest(self, _: MayRead) -> Json:
         """What the daily digest says now, as data and as text. Nothing is posted."""
         return self.services.digest()
+
+    def send_digest(self, _: MayRequest) -> Json:
+        """Post today's digest now, to every channel that has not had it; once a channel and day, whoever asks."""
+        return {"sent_to": self.services.send_digest()}
 
     # -- audit ---------------------------------------------------------------------------------------------------
 

@@ -61,4 +61,5 @@ class Services(Protocol):
     def metrics(self) -> Metrics: ...  # noqa: D102
     def slack_ready(self) -> str: ...  # noqa: D102
     def digest(self) -> dict[str, Any]: ...  # noqa: D102
+    def send_digest(self) -> list[str]: ...  # noqa: D102
     def target_secrets(self, name: str) -> tuple[Secret, ...]: ...  # noqa: D102
