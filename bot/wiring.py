@@ -34,8 +34,10 @@ from core.targets.standard_webhooks import Secret, parse_secrets
 from core.targets.webhook import WebhookTarget
 from core.tokens import Tokens
 
-#: No call to Slack takes longer; a claim on a message lasts longer than this.
-SLACK_TIMEOUT = 10
+#: No call to Slack takes longer; a claim on a message outlasts several.
+SLACK_TIMEOUT = 8
+#: What is asked of Slack before a click is answered, which Slack wants within 3 s.
+QUICK_TIMEOUT = 2
 
 
 def utc_now() -> datetime:
@@ -110,11 +112,11 @@ class Services:
 
 def build(settings: Settings, policy: Policy, database: Database, clock: Clock = utc_now) -> Services:
     """Put everything together; starts nothing. Raises `SettingsError` for a target whose secret is missing."""
-    client = WebClient(
-        token=_revealed(settings.slack_bot_token), base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT
-    )
+    token = _revealed(settings.slack_bot_token)
+    client = WebClient(token=token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
+    quick = WebClient(token=token, base_url=settings.slack_api_url, timeout=QUICK_TIMEOUT)
     metrics = Metrics(database, clock)
-    directory = SlackDirectory(client, {name: list(members) for name, members in policy.groups.items()})
+    directory = SlackDirectory(quick, {name: list(members) for name, members in policy.groups.items()})
     engine = Engine(database)
     targets = build_targets(settings, policy, clock)
     promotions = Promotions(database, policy, directory, clock, engine)
@@ -133,7 +135,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         metrics.slack_error,
     )
     database.after_change = messages.kick
-    desk = Desk(policy, database, promotions, decisions, rollbacks, registration, directory, messages, client)
+    desk = Desk(policy, database, promotions, decisions, rollbacks, registration, directory, messages, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,

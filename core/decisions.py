@@ -40,8 +40,8 @@ class Decisions:
 
     def may_reject(self, actor: Actor, promotion_id: int) -> PromotionView:
         """The promotion, if this person may decide on it now; asked before a form is opened. Raises as `reject` does."""
-        person, groups = self._who(actor, promotion_id)
         view = self.promotions.view(promotion_id)
+        person, groups = self._who(actor, view)
         self._refuse_decision(view, actor, person, groups, DecisionKind.REJECTION)
         return view
 
@@ -49,14 +49,14 @@ class Decisions:
         """True when the promotion waits on this person among others. Raises `Unavailable`."""
         actor = Actor.user(user_id)
         try:
-            person, groups = self._who(actor, view.id)
+            person, groups = self._who(actor, view)
             self._refuse_decision(view, actor, person, groups)
         except Refused:
             return False
         return True
 
     def _decide(self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str) -> PromotionView:
-        person, groups = self._who(actor, promotion_id)
+        person, groups = self._who(actor, self.promotions.view(promotion_id))
         now = self.promotions.clock()
         with self.database.change() as session:
             promotion = store.row(session, promotion_id, lock=True)  # claimed before it is counted
@@ -76,9 +76,8 @@ class Decisions:
             raise Conflict("expired", after.standing)
         return after
 
-    def _who(self, actor: Actor, promotion_id: int) -> tuple[Person | None, frozenset[str]]:
+    def _who(self, actor: Actor, view: PromotionView) -> tuple[Person | None, frozenset[str]]:
         """Asked before the transaction opens: the directory may have to ask Slack."""
-        view = self.promotions.view(promotion_id)
         rule = Stage.from_rules(view.rules).approvals
         names = [each.group for each in rule.from_] if rule else []
         groups = self.directory.groups_of(actor.id, self.promotions.members(names))

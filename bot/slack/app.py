@@ -10,6 +10,7 @@ from typing import Any
 
 from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -83,6 +84,11 @@ class _ErrorHandler:
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, BatonError):
             return str(error)
+        if isinstance(error, BoltUnhandledRequestError):
+            return "This button or form was not made by this release of Baton; ask anew with /promote or /rollback."
+        if isinstance(error, OSError):
+            log.warning("a listener could not reach Slack: %s", type(error).__name__)
+            return "Slack did not answer Baton in time, and nothing was done; try again."
         incident = uuid.uuid4().hex[:8]
         log.error("incident %s in a Slack listener", incident, exc_info=error)
         if isinstance(error, SQLAlchemyError):

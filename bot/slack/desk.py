@@ -41,6 +41,8 @@ class Desk:
     directory: SlackDirectory
     messages: Messages
     client: WebClient
+    #: For what must happen before the answer: gives up before Slack does.
+    quick: WebClient
     #: Slack calls that come after the answer run here, so that a click never waits for them.
     after: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "after"))
 

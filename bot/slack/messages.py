@@ -90,6 +90,8 @@ class Messages:
         self.render_digest = render_digest
         self.on_error = on_error
         self.pace = Pace()
+        self._lock = threading.Lock()
+        self._waiting: set[int] = set()  #: who stands in a queue already
         self._queues: list[queue.Queue[int | None]] = [queue.Queue() for _ in range(workers)]
         self._threads = [
             threading.Thread(target=self._work, args=(mine,), name=f"messages-{n}", daemon=True)
@@ -111,7 +113,10 @@ class Messages:
 
     def kick(self, subjects: Iterable[int]) -> None:
         """Show changes soon. One worker a promotion, so that its thread keeps its order."""
-        for subject in subjects:
+        with self._lock:
+            news = [subject for subject in subjects if subject not in self._waiting]
+            self._waiting.update(news)
+        for subject in news:
             self._queues[subject % len(self._queues)].put(subject)
 
     def sweep(self) -> None:
@@ -138,6 +143,8 @@ class Messages:
 
     def _work(self, mine: queue.Queue[int | None]) -> None:
         while (subject := mine.get()) is not None:
+            with self._lock:
+                self._waiting.discard(subject)
             try:
                 self.refresh(subject)
             except SQLAlchemyError:

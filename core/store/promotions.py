@@ -143,7 +143,7 @@ def to_view(found: PromotionRow) -> PromotionView:
         expires_at=found.expires_at,
         ended_at=found.ended_at,
         end_reason=found.end_reason,
-        ended_by=Actor.parse(found.ended_by) if found.ended_by else None,
+        ended_by=Actor.parse(found.ended_by, found.ended_by_name) if found.ended_by else None,
         deployments=tuple(deployment_view(each) for each in found.deployments),
     )
 

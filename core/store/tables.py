@@ -163,6 +163,7 @@ class PromotionRow(Base):
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str] = mapped_column(default="")
     ended_by: Mapped[str] = mapped_column(default="")
+    ended_by_name: Mapped[str] = mapped_column(default="")
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])

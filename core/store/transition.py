@@ -35,7 +35,7 @@ def transition(
         raise ValueError(f"no arrow {event} from {expected}")
     values: dict[str, Any] = {"state": target.value, "updated_at": at}
     if target in ENDS:
-        values |= {"ended_at": at, "end_reason": reason, "ended_by": str(actor)}
+        values |= {"ended_at": at, "end_reason": reason, "ended_by": str(actor), "ended_by_name": actor.name}
     changed = session.execute(
         update(PromotionRow)
         .where(PromotionRow.id == promotion.id, PromotionRow.state == expected.value)

@@ -157,6 +157,7 @@ def _tables() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("end_reason", sa.Text(), nullable=False),
         sa.Column("ended_by", sa.Text(), nullable=False),
+        sa.Column("ended_by_name", sa.Text(), nullable=False),
         sa.CheckConstraint("kind IN ('promotion', 'rollback')", name=op.f("ck_promotions_kind")),
         sa.CheckConstraint(
             "state IN ('evaluating', 'awaiting_approval', 'approved', 'deploying', 'verifying', 'rolling_back', 'succeeded', 'rejected', 'expired', 'cancelled', 'superseded', 'failed', 'errored', 'rolled_back')",

@@ -29,14 +29,14 @@ def register(app: App, desk: Desk) -> None:
 
     def reject(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         view = desk.decisions.may_reject(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
-        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.reject(view))
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.reject(view))
         ack()
 
     def details(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         actor = desk.actor(body["user"])
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
         mine = str(view.requester) == str(actor)
-        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.details(view, desk.awaited(view), mine))
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.details(view, desk.awaited(view), mine))
         ack()
 
     def withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -58,11 +58,11 @@ def register(app: App, desk: Desk) -> None:
         ack()
 
     def open_promote(ack: Ack, body: dict[str, Any]) -> None:
-        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.promote(targets(desk)))
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.promote(targets(desk)))
         ack()
 
     def open_rollback(ack: Ack, body: dict[str, Any]) -> None:
-        desk.client.views_open(trigger_id=body["trigger_id"], view=forms.rollback(targets(desk)))
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.rollback(targets(desk)))
         ack()
 
     listeners = {

@@ -35,7 +35,7 @@ def register(app: App, desk: Desk) -> None:
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         match parsed:
             case payloads.OpenForm():
-                desk.client.views_open(trigger_id=command["trigger_id"], view=forms.promote(targets(desk)))
+                desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.promote(targets(desk)))
                 ack()
             case payloads.Help():
                 ack(text="How to use Baton", blocks=HELP)
@@ -56,7 +56,7 @@ def register(app: App, desk: Desk) -> None:
         parsed = payloads.rollback_command(command.get("text") or "")
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         if isinstance(parsed, payloads.OpenForm):
-            desk.client.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
+            desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
             ack()
             return
         ack(text="What a rollback would change", blocks=offer_rollback(desk, actor, parsed))
