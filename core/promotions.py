@@ -83,7 +83,7 @@ class Promotions:
 
         The requester may, and so may an API token; for a deployment under way also whoever may roll back.
         """
-        reason = texts.reason(reason, required=False) or "withdrawn"
+        reason = texts.reason(reason, required=False)
         view = self.view(promotion_id)
         may_stop = actor.kind != "user" or str(actor) == str(view.requester)
         if not may_stop and view.state in (State.DEPLOYING, State.VERIFYING):
@@ -247,7 +247,7 @@ class Promotions:
         """Have the deployment under way stop and the champion put back. Raises `Conflict` when it was asked before."""
         for deployment in promotion.deployments:
             if deployment.state in (DeploymentState.PENDING, DeploymentState.IN_PROGRESS) and not deployment.abort:
-                deployment.abort = reason
+                deployment.abort = reason or "stopped by hand"
                 record(session, promotion, "stop_asked", actor, now, {"reason": reason}, deployment.id)
                 self.queue.wake(session, deployment.id)
                 return

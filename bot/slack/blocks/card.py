@@ -180,7 +180,7 @@ def first_sentence(view: PromotionView) -> str:
         State.SUCCEEDED: f"It took over from {_previous(view)}.",
         State.REJECTED: f"Rejected{by}: {reason}",
         State.EXPIRED: f"{reason[:1].upper()}{reason[1:]}." if reason else "Nobody decided in time.",
-        State.CANCELLED: f"Withdrawn{by}: {reason}",
+        State.CANCELLED: f"Withdrawn{by}: {reason}" if reason else f"Withdrawn{by}.",
         State.SUPERSEDED: f"{reason[:1].upper()}{reason[1:]}.",
         State.FAILED: reason,
         State.ERRORED: f"{reason} A person must look.",
