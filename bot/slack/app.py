@@ -18,7 +18,7 @@ from bot.slack.blocks import forms
 from bot.slack.desk import Desk
 from bot.slack.listeners import actions, commands, home
 from bot.slack.listeners import forms as form_listeners
-from core.domain.errors import BatonError
+from core.domain.errors import BatonError, Refused
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +69,8 @@ class _ErrorHandler:
 
     def __call__(self, error: Exception, body: dict[str, Any], request: BoltRequest) -> BoltResponse:  # noqa: ARG002
         sentence = self._sentence(error)
-        if "command" in body:  # the answer to a command is the body of the response itself
-            return BoltResponse(
-                status=200, body={"response_type": "ephemeral", "text": sentence, "blocks": forms.sentence(sentence)}
-            )
+        if "command" in body:
+            return self._answer_command(error, body, sentence)
         if body.get("type") in ("block_actions", "view_submission", "view_closed") and body.get("user"):
             self._tell(body, sentence)
             if isinstance(error, BatonError):
@@ -80,6 +78,16 @@ class _ErrorHandler:
         if body.get("type") == "block_suggestion":
             return BoltResponse(status=200, body={"options": []})
         return BoltResponse(status=200, body="")
+
+    def _answer_command(self, error: Exception, body: dict[str, Any], sentence: str) -> BoltResponse:
+        """In the body of the response itself; or right after it, where Slack must first say how to link to a card."""
+        about = error.facts.get("promotion") if isinstance(error, Refused) else None
+        if isinstance(about, int):
+            self.desk.later(self.desk.tell_with_link, body, sentence, about)
+            return BoltResponse(status=200, body="")
+        return BoltResponse(
+            status=200, body={"response_type": "ephemeral", "text": sentence, "blocks": forms.sentence(sentence)}
+        )
 
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, BatonError):

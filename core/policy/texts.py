@@ -16,7 +16,7 @@ def reason(text: str, required: bool, what: str = "reason") -> str:
     Raises `BadInput` when it is required and empty, or longer than 50,000 characters.
     """
     cleaned = _UNPRINTABLE.sub("", text.replace("\r\n", "\n")).strip()
-    if required and not cleaned:
+    if required and not any(char.isprintable() and not char.isspace() for char in cleaned):
         raise BadInput(what, f"The {what} is missing; say in a sentence why.")
     if len(cleaned) > REASON_LIMIT:
         raise BadInput(what, f"The {what} has {len(cleaned):,} characters; {REASON_LIMIT:,} at most are kept.")
