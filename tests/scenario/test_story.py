@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.local_slack.person import labels, shown_text
-from tests.scenario.world import PROMO, Baton, wait
+from tests.scenario.world import Baton, wait
 
 
 @pytest.mark.parametrize("delivery", ["socket", "http"])
@@ -40,4 +40,3 @@ def test_one_line_two_approvals_a_hook_and_a_new_champion(baton: Baton) -> None:
     for part in ("asked for it: it finds", "Gates passed", "<@U02BOB> approved", "<@U03CAROL> approved", "📦"):
         assert part in story, story
     assert [str(who) for who, _ in baton.decisions()] == ["user:U02BOB", "user:U03CAROL"]
-    assert PROMO == "#ml-promotions"

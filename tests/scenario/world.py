@@ -64,7 +64,15 @@ targets:
   prod-hook: {type: webhook, url: "HOOK_URL", secret_env: HOOK_SECRET}
 """
 #: What Slack may answer without Baton having said anything wrong.
-FINE = {None, "ratelimited", "internal_error", "fatal_error", "service_unavailable", "token_revoked", "message_not_found"}
+FINE = {
+    None,
+    "ratelimited",
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "token_revoked",
+    "message_not_found",
+}
 
 
 class Clock:
@@ -288,7 +296,7 @@ class Baton(Office):
         self.clock = Clock()
         self.database_url = database_url
         self.excused: set[str] = set()
-        self.server: Server
+        self.server: Any = None
 
     def open(self) -> None:
         super().open()
@@ -302,7 +310,8 @@ class Baton(Office):
         wait(lambda: not self.server.services.slack_ready(), "Baton to be connected to Slack")
 
     def close(self) -> None:
-        self.server.stop()
+        if self.server is not None:
+            self.server.stop()
         super().close()
 
     def tick(self, job: str) -> None:
