@@ -15,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.slack.blocks import forms
+from bot.slack.blocks.text import notice
 from bot.slack.desk import Desk
 from bot.slack.listeners import actions, commands, home
 from bot.slack.listeners import forms as form_listeners
@@ -86,7 +87,8 @@ class _ErrorHandler:
             self.desk.later(self.desk.tell_with_link, body, sentence, about)
             return BoltResponse(status=200, body="")
         return BoltResponse(
-            status=200, body={"response_type": "ephemeral", "text": sentence, "blocks": forms.sentence(sentence)}
+            status=200,
+            body={"response_type": "ephemeral", "text": notice(sentence), "blocks": forms.sentence(sentence)},
         )
 
     def _sentence(self, error: Exception) -> str:

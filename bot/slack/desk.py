@@ -14,7 +14,7 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.slack.blocks import forms
 from bot.slack.blocks.card import Awaited
-from bot.slack.blocks.text import escape, link, section
+from bot.slack.blocks.text import escape, link, notice, section
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core.decisions import Decisions
@@ -64,14 +64,14 @@ class Desk:
 
     def tell(self, body: dict[str, Any], text: str, blocks: Sequence[dict[str, Any]] | None = None) -> None:
         """Answer the person of an interaction privately, wherever they clicked."""
-        self.later(self._tell, body, text, list(blocks or forms.sentence(text)))
+        self.later(self._tell, body, notice(text), list(blocks or forms.sentence(text)))
 
     def tell_with_link(self, command: dict[str, Any], text: str, promotion_id: int) -> None:
         """Answer a command privately, with a link to a promotion's card if Slack gives one. Run it by `later`."""
         its_card = self._card_link(promotion_id)
         blocks = [section(f"{escape(text, 2500)} {its_card}")] if its_card else forms.sentence(text)
         who = {"channel": {"id": command.get("channel_id")}, "user": {"id": command["user_id"]}}
-        self._tell({"response_url": command.get("response_url"), **who}, text, blocks)
+        self._tell({"response_url": command.get("response_url"), **who}, notice(text), blocks)
 
     def _card_link(self, promotion_id: int) -> str:
         with self.database.read() as session:

@@ -19,6 +19,7 @@ from bot.slack.blocks.text import (
     header,
     link,
     mrkdwn,
+    notice,
     person,
     plain,
     quote,
@@ -65,7 +66,7 @@ def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
         blocks.append(_buttons(view, guarded))
     elif not view.active:
         blocks.append(_footer(view))
-    return Message(text=clip(f"{headline(view)} {first_sentence(view)}", 3000), blocks=blocks)
+    return Message(text=notice(f"{headline(view)} {first_sentence(view)}"), blocks=blocks)
 
 
 def headline(view: PromotionView) -> str:

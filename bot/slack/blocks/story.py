@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.slack.blocks.card import ICONS, Message, actor, deployment_line, first_sentence, headline
-from bot.slack.blocks.text import date, escape, section
+from bot.slack.blocks.text import date, escape, notice, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
 from core.store.promotions import verdict_from_json
@@ -87,6 +87,6 @@ def direct(view: PromotionView, channel: str) -> Message:
     failed: list[DeploymentView] = [d for d in view.deployments if d.message and view.state is not State.SUCCEEDED]
     more = "".join(f"\n{deployment_line(each)}" for each in failed)
     return Message(
-        text=f"{headline(view)} ({view.ref}). {first_sentence(view)}"[:3000],
+        text=notice(f"{headline(view)} ({view.ref}). {first_sentence(view)}"),
         blocks=[section(text + more + where + when)],
     )

@@ -52,6 +52,11 @@ def escape(text: str, limit: int = 300, lines: bool = False) -> str:
         harmless = clip(harmless, max(1, len(harmless) - max(1, (len(escaped) - limit) // 5)))
 
 
+def notice(text: str, limit: int = 3000) -> str:
+    """What a notification shows beside blocks. Slack reads it as mrkdwn, so nothing in it may mention or link."""
+    return clip(text, limit // 5).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def clip(text: str, limit: int) -> str:
     """At most `limit` characters, with an ellipsis where something was cut off."""
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"

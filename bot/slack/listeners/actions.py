@@ -108,6 +108,6 @@ def replace(desk: Desk, body: dict[str, Any], text: str) -> None:
     """Put `text` where the private message with the red button was, so that it cannot be pressed twice."""
     url = body.get("response_url")
     if not url:
-        desk.tell(body, text)
+        desk.tell(body, text, forms.done("", text)["blocks"])
         return
     WebhookClient(url, timeout=10).send(text=text, blocks=forms.done("", text)["blocks"], replace_original=True)

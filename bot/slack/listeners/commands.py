@@ -8,7 +8,7 @@ from slack_bolt import Ack, App
 
 from bot.slack import ids, payloads
 from bot.slack.blocks import card, forms
-from bot.slack.blocks.text import escape, plain, section
+from bot.slack.blocks.text import escape, notice, plain, section
 from bot.slack.desk import Desk
 from core.domain.errors import BadInput, Conflict
 from core.domain.model import Actor
@@ -45,7 +45,7 @@ def register(app: App, desk: Desk) -> None:
                 stage = stage or next_stage(desk, model, version)
                 found = desk.promotions.why(model, version, stage)
                 ack(
-                    text=f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}",
+                    text=notice(f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}"),
                     blocks=forms.blockers(model, version, stage, found),
                 )
             case payloads.Promote(model, version, stage, reason):
