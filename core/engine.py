@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from core.pace import Pacer, slow_down_jobs, take_charge
 from core.processes import Processes
 from core.store.database import Database, build_engine
 
@@ -32,8 +34,10 @@ VERSION = "1"
 QUEUE = "deploys"
 WORKFLOW = "deploy.v1"
 TOPIC = "wake"
-#: Seconds between two looks at the queue: the floor of commit-to-hook latency, and most of the idle cost.
-POLL = 1.0
+#: Seconds between two looks at the queue while nobody nudges it: what another process enqueued waits so long.
+POLL = 1.4
+#: Seconds between two looks for a wake-up on SQLite, while a workflow waits for one; PostgreSQL says so itself.
+LISTEN = 0.5
 KEPT = timedelta(days=30)
 #: DBOS reads the dialect from a URL even where it is given an engine, and connects to nothing by it.
 PLACEHOLDERS = {"sqlite": "sqlite:///registry", "postgresql": "postgresql://no:body@nowhere/registry"}
@@ -65,6 +69,7 @@ class Engine:
         self._client: Any = None
         self._processes = Processes(database, self.executor_id, self._under_way, self._resume)
         self._launched = False
+        self._pacers: list[Pacer] = []
         self._stopping = threading.Event()
         self._running: set[str] = set()
         self._all_done = threading.Condition()
@@ -96,6 +101,7 @@ class Engine:
         Workflows of one `model` run one after the other.
         """
         session.flush()
+        event.listen(session, "after_commit", self._nudge, once=True)
         self._dbos().enqueue_in_transaction(
             session,
             {
@@ -123,7 +129,7 @@ class Engine:
         _quiet()
         from dbos import DBOS, DBOSPortableJSONSerializer
 
-        DBOS(
+        dbos = DBOS(
             config={
                 "name": APPLICATION,
                 "system_database_engine": self._engine,
@@ -133,7 +139,8 @@ class Engine:
                 "serializer": DBOSPortableJSONSerializer(),
                 "log_level": "WARNING",
                 "run_migrations": False,
-                "notification_listener_polling_interval_sec": self._poll,
+                "notification_listener_polling_interval_sec": min(self._poll, LISTEN),
+                "notification_coalesce_sec": 1.0,  # of streams and events, which nobody here uses
                 "scheduler_polling_interval_sec": 3600.0,
             }
         )
@@ -142,14 +149,17 @@ class Engine:
         def deploy(deployment_id: int) -> None:
             with self._counted(str(DBOS.workflow_id)):
                 workflow(_Steps(self._stopping), deployment_id)
+            self._nudge()  # the next one of the same model may begin
 
         # Registered before the start, or else the first look at the queue comes a second later.
         self._dbos().register_queue(
             QUEUE, partition_concurrency=1, polling_interval_sec=self._poll, application_name=APPLICATION
         )
         self._processes.enter()
+        slow_down_jobs(dbos)
         DBOS.launch()
         self._launched = True
+        self._pacers = take_charge(dbos, QUEUE, self._poll)
         self._processes.start()
 
     def stop(self, timeout: float = 20.0) -> None:
@@ -207,12 +217,17 @@ class Engine:
             self._dbos().delete_workflows(old)
             done += len(old)
 
+    def _nudge(self, _session: Session | None = None) -> None:
+        for pacer in self._pacers:
+            pacer.nudge()
+
     def _under_way(self) -> dict[str, str]:
         found = self._dbos().list_workflows(status="PENDING", load_input=False, load_output=False)
         return {each.workflow_id: str(each.executor_id) for each in found}
 
     def _resume(self, workflows: list[str]) -> None:
         self._dbos().resume_workflows(workflows, queue_name=QUEUE)
+        self._nudge()
 
     def _dbos(self) -> Any:
         """A client over our own engine. Made late, since importing DBOS takes a while; making it connects nowhere."""
