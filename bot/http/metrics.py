@@ -21,7 +21,7 @@ class Metrics:
     """One registry for each process, built in wiring; nothing global."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        disable_created_metrics()  # they double every series and nobody asks for them
+        disable_created_metrics()  # type: ignore[no-untyped-call] # they double every series and nobody asks for them
         self.registry = CollectorRegistry()
         self.registry.register(_FromDatabase(database, clock))
         self.slack_errors = Counter(
