@@ -165,51 +165,49 @@ def versions(
         return _lines(session, parent.id, before=before, limit=limit)
     if not storable(prefix):
         return []
-    window = (
-        select(Version.id).where(Version.model_id == parent.id).order_by(Version.id.desc()).limit(WINDOW)
-    ).subquery()
-    begins = _begins_with(session, Version.version, prefix)
-    found = _lines(session, parent.id, begins, Version.id.in_(select(window.c.id)), limit=limit)
+    window = aliased(
+        Version,
+        select(Version).where(Version.model_id == parent.id).order_by(Version.id.desc()).limit(WINDOW).subquery(),
+    )
+    found = _rows(session, window, _begins_with(session, window.version, prefix), limit=limit)
     if len(found) < limit:
         seen = {line.id for line in found}
-        others = _lines(session, parent.id, begins, limit=limit, by_name=True)
+        begins = _begins_with(session, Version.version, prefix)
+        others = _rows(session, Version, Version.model_id == parent.id, begins, limit=limit, by_name=True)
         found += [line for line in others if line.id not in seen][: limit - len(found)]
     return found
 
 
 def _begins_with(session: Session, column: Any, prefix: str) -> ColumnElement[bool]:
     """A range over lower(column), which an index can answer on both databases (a pattern can not)."""
-    lowered: Any = func.lower(column)
-    start: Any = func.lower(prefix)
-    if session.get_bind().dialect.name == "postgresql":
-        lowered, start = lowered.collate("C"), start.collate("C")
+    lowered, start = _lowered(session, column), _lowered(session, prefix)
     condition: ColumnElement[bool] = (lowered >= start) & (lowered < start.concat(_LAST))
     return condition
 
 
+def _lowered(session: Session, text: Any) -> Any:
+    """As the search indexes hold it: in small letters and, on PostgreSQL, in the order of their bytes."""
+    lowered = func.lower(text)
+    return lowered.collate("C") if session.get_bind().dialect.name == "postgresql" else lowered
+
+
 def _lines(
-    session: Session,
-    model_id: int,
-    *conditions: ColumnElement[bool],
-    before: int | None = None,
-    limit: int,
-    by_name: bool = False,
+    session: Session, model_id: int, *conditions: ColumnElement[bool], before: int | None = None, limit: int
+) -> list[VersionLine]:
+    """Newest first."""
+    older = (Version.id < before,) if before is not None else ()
+    return _rows(session, Version, Version.model_id == model_id, *conditions, *older, limit=limit)
+
+
+def _rows(
+    session: Session, source: type[Version], *conditions: ColumnElement[bool], limit: int, by_name: bool = False
 ) -> list[VersionLine]:
     query = (
-        select(
-            Version.id,
-            Version.version,
-            Version.digest,
-            Version.lineage,
-            Version.registered_by,
-            Version.registered_at,
-        )
-        .where(Version.model_id == model_id, *conditions)
-        .order_by(func.lower(Version.version) if by_name else Version.id.desc())
+        select(source.id, source.version, source.digest, source.lineage, source.registered_by, source.registered_at)
+        .where(*conditions)
+        .order_by(_lowered(session, source.version) if by_name else source.id.desc())
         .limit(limit)
     )
-    if before is not None:
-        query = query.where(Version.id < before)
     return [
         VersionLine(
             row.id, row.version, row.digest, row.lineage.get("trained_by", ""), row.registered_by, row.registered_at

@@ -141,7 +141,7 @@ def test_a_name_is_kept_as_it_is_or_refused_with_a_sentence(name: str) -> None:
         validate(given_version)
         assert len(content_digest(given_version)) == 64
     elif not whole or any(ord(char) < 32 for char in name):
-        with pytest.raises(BadInput, match="^model ") as caught:
+        with pytest.raises(BadInput, match=r"^model ") as caught:
             validate(given_version)
         assert caught.value.field == "model"
 
