@@ -49,6 +49,7 @@ def main() -> None:
         form = alice.get_by_role("dialog")
         form.get_by_role("combobox", name="Model").fill("fraud")
         alice.get_by_role("option", name="fraud-detector").click()
+        expect(form.locator('[data-block-id="version:fraud-detector"]')).to_be_visible()  # drawn anew for this model
         form.get_by_role("combobox", name="Version").click()
         alice.get_by_role("option", name="8", exact=True).click()
         expect(form.get_by_text("against champion")).to_be_visible()

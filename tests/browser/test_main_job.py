@@ -59,6 +59,7 @@ def test_the_form_shows_the_candidate_beside_the_champion_and_puts_errors_under_
     form = alice.get_by_role("dialog")
     form.get_by_role("combobox", name="Model").fill("fraud")
     alice.get_by_role("option", name="fraud-detector").click()
+    expect(form.locator('[data-block-id="version:fraud-detector"]')).to_be_visible()  # drawn anew for this model
     form.get_by_role("combobox", name="Version").click()
     alice.get_by_role("option", name="8", exact=True).click()
 
@@ -66,6 +67,8 @@ def test_the_form_shows_the_candidate_beside_the_champion_and_puts_errors_under_
     expect(form.get_by_text(re.compile("country=DE.* worse"))).to_be_visible()
     form.get_by_role("button", name="Ask for it").click()
     expect(form.get_by_text("production requires staging, which fraud-detector 8 has never served.")).to_be_visible()
+    alice.keyboard.press("Escape")
+    expect(form).to_have_count(0)
 
 
 def test_a_rejection_needs_its_reason(open_page: Open) -> None:
