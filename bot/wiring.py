@@ -113,8 +113,9 @@ class Services:
 def build(settings: Settings, policy: Policy, database: Database, clock: Clock = utc_now) -> Services:
     """Put everything together; starts nothing. Raises `SettingsError` for a target whose secret is missing."""
     token = _revealed(settings.slack_bot_token)
-    client = WebClient(token=token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
-    quick = WebClient(token=token, base_url=settings.slack_api_url, timeout=QUICK_TIMEOUT)
+    # Nothing is repeated behind our back: a post whose answer was lost is looked for first.
+    client = WebClient(token=token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT, retry_handlers=[])
+    quick = WebClient(token=token, base_url=settings.slack_api_url, timeout=QUICK_TIMEOUT, retry_handlers=[])
     metrics = Metrics(database, clock)
     directory = SlackDirectory(quick, {name: list(members) for name, members in policy.groups.items()})
     engine = Engine(database)

@@ -115,11 +115,14 @@ class SlackDirectory:
 
     def _ask_email(self, email: str) -> Person | None:
         try:
-            return _person(self._client.users_lookupByEmail(email=email).get("user") or {})
+            found = _person(self._client.users_lookupByEmail(email=email).get("user") or {})
         except SlackApiError as error:
             if error.response.get("error") == "users_not_found":
                 return None
             raise
+        if found is not None:  # it is the whole person, so their click need not wait for Slack to say it again
+            self._keep("user", found.id, found)
+        return found
 
     def _ask_usergroup(self, handle: str) -> frozenset[str]:
         listed = self._client.usergroups_list().get("usergroups") or []
@@ -142,9 +145,12 @@ class SlackDirectory:
             raise Unavailable(
                 f"Slack did not say who {shown} is ({code}), so nobody is believed; try again in a moment."
             ) from error
+        self._keep(kind, key, answer)
+        return answer
+
+    def _keep(self, kind: str, key: str, answer: Any) -> None:
         with self._lock:
             self._cache[(kind, key)] = (self._now(), answer)
-        return answer
 
     def _peek(self, kind: str, key: str) -> Any:
         with self._lock:
