@@ -139,6 +139,8 @@ class Delivery:
             answer = await asyncio.wait_for(future, self._ack_seconds)
         except TimeoutError:
             return Ack(False, error="operation_timeout")
+        except (OSError, RuntimeError):  # the app closed this socket just now
+            return Ack(False, error="dispatch_failed")
         finally:
             del self._waiting[frame["envelope_id"]]
         body = answer.get("payload") or {}
