@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bot.check_manifest import check_manifest
@@ -93,15 +93,18 @@ def _database(settings: Settings) -> Iterable[Finding]:
             return wrong("its tables are not those of this release", "run baton migrate")
         if problem:
             return wrong(problem, "start the server, or mend BATON_DATABASE_URL")
-        if not _quietly(Engine(database).is_current):
+        if not _engine_is_current(database):
             return wrong("the tables of its workflows are not those of this release", "run baton migrate")
     finally:
         database.dispose()
     return []
 
 
-def _quietly(ask: Callable[[], bool]) -> bool:
+def _engine_is_current(database: Database) -> bool:
+    engine = Engine(database)
     try:
-        return ask()
+        return engine.is_current()
     except AWAY:
         return False
+    finally:
+        engine.stop()

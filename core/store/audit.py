@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -94,7 +95,8 @@ def events(session: Session, after: int = 0, limit: int | None = None, **equals:
         query = query.where(getattr(AuditEvent, column) == value)
     if limit is not None:
         query = query.limit(limit)
-    yield from session.scalars(query.execution_options(yield_per=1000))
+    with closing(session.scalars(query.execution_options(yield_per=1000))) as found:  # whoever stops half way
+        yield from found
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,9 @@ class World:
     def digest(self) -> dict[str, Any]:
         return {"day": "2026-11-23", "channels": [{"channel": "#ml-promotions", "text": "Nothing waits."}]}
 
+    def send_digest(self) -> list[str]:
+        return ["#ml-promotions"]
+
     def target_secrets(self, name: str) -> tuple[Secret, ...]:
         return parse_secrets(SECRET) if name == "hook" else ()
 
