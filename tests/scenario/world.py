@@ -122,6 +122,10 @@ def reserved_port() -> tuple[socket.socket, int]:
     return held, int(held.getsockname()[1])
 
 
+def _public(message: Json) -> bool:
+    return not message["ephemeral"] and not message["deleted"]
+
+
 class Office:
     """The local Slack and a deploy system, and people at work there; Baton itself runs wherever."""
 
@@ -200,9 +204,9 @@ class Office:
         assert answer == {"ok": True}, answer
         return person.wait_for_message(PROMO, lambda m: m["ephemeral"] and m["ts"] not in before)
 
-    def click(self, person: Person, message: Json, label: str) -> None:
-        """Press a button and have Slack take it."""
-        answer = person.click(message, label)
+    def click(self, person: Person, message: Json, label: str, **choice: Any) -> None:
+        """Press a button, or choose, and have Slack take it."""
+        answer = person.click(message, label, **choice)
         assert answer == {"ok": True}, answer
 
     def refused(self, person: Person, message: Json, label: str) -> str:
@@ -213,11 +217,11 @@ class Office:
 
     def card(self, text: str, seconds: float = 20.0) -> Json:
         """The newest message in the channel that everybody sees and that shows `text`."""
-        return self.alice.wait_for_message(PROMO, lambda m: not m["ephemeral"] and text in shown_text(m), seconds)
+        return self.alice.wait_for_message(PROMO, lambda m: _public(m) and text in shown_text(m), seconds)
 
     def cards(self) -> list[Json]:
         """What everybody sees in the channel."""
-        return [m for m in self.alice.messages(PROMO) if not m["ephemeral"]]
+        return [m for m in self.alice.messages(PROMO) if _public(m)]
 
     def story(self, message: Json) -> str:
         """The thread under a card."""

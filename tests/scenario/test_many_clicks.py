@@ -1,0 +1,55 @@
+"""Two hundred clicks at once, by four people: each who may decides once, and the champion changes hands once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.scenario.world import ALICE, BOB, CAROL, MALLORY, PROMO, Baton
+
+CLICKS = 200
+
+
+@pytest.mark.parametrize("delivery", ["socket", "http"])
+def test_two_hundred_clicks_by_four_people_are_one_decision_each(baton: Baton) -> None:
+    baton.register("7")
+    card = baton.ask("7")
+    people = [baton.person(user) for user in (ALICE, BOB, CAROL, MALLORY)]
+
+    with ThreadPoolExecutor(40) as hands:
+        clicks = [hands.submit(people[number % 4].click, card, "Approve") for number in range(CLICKS)]
+        answers = Counter(str(click.result()) for click in clicks)
+
+    assert answers == {"{'ok': True}": CLICKS}
+    baton.card("fraud-detector 7 is champion of production")
+    assert sorted(baton.decisions()) == [("user:U02BOB", "approval"), ("user:U03CAROL", "approval")]
+    assert baton.reigns() == [("7", True)]
+    assert len(baton.receiver.hooks) == 1
+    assert len(baton.cards()) == 1
+    for person, first in ((baton.alice, 0), (baton.bob, 1), (baton.carol, 1), (baton.mallory, 0)):
+        wanted = CLICKS // 4 - first  # each click that was not counted is answered
+        notes = person.wait_for(
+            lambda person=person, wanted=wanted: _notes(person, wanted), 30.0, f"{wanted} private answers"
+        )
+        assert len(notes) == wanted
+
+
+def _notes(person, wanted):
+    found = [m for m in person.ephemerals(PROMO) if "P-1: *" not in m["text"]]
+    return found if len(found) >= wanted else None
+
+
+def test_two_last_approvals_at_once_deploy_once(baton: Baton) -> None:
+    for number in range(5):
+        version = f"v{number}"
+        baton.register(version)
+        card = baton.ask(version)
+        with ThreadPoolExecutor(3) as hands:
+            list(
+                hands.map(lambda person, card=card: person.click(card, "Approve"), (baton.bob, baton.carol, baton.dave))
+            )
+        baton.card(f"fraud-detector {version} is champion of production")
+    assert len(baton.receiver.hooks) == 5
+    assert [version for version, _ in baton.reigns()] == [f"v{number}" for number in range(5)]

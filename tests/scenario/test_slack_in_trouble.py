@@ -1,0 +1,183 @@
+"""Slack falters, forgets, limits and goes away; Baton stays true, posts nothing twice, and comes back by itself."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bot.local_slack.person import labels
+from core.store import messages
+from tests.scenario.world import Baton, wait
+
+
+@pytest.fixture
+def told(baton: Baton) -> Baton:
+    """A promotion that waits, with its card posted and its story told."""
+    baton.register("7")
+    baton.ask("7")
+    wait(lambda: "Gates passed" in baton.story(baton.card("P-1")), "the story so far")
+    return baton
+
+
+def test_nobody_is_believed_while_slack_does_not_say_who_they_are(baton: Baton) -> None:
+    baton.register("7")
+    card = baton.ask("7")
+    directory = baton.server.services.directory
+    directory._cache.clear()
+    for method in ("usergroups.list", "users.info", "users.lookupByEmail"):
+        baton.fault(method, status=503, until_cleared=True)
+
+    said = baton.refused(baton.bob, card, "Approve")
+
+    assert said.startswith("Slack did not say who ")
+    assert said.endswith("so nobody is believed; try again in a moment.")
+    assert baton.decisions() == []
+    baton.local("faults/clear")
+    baton.click(baton.bob, card, "Approve")
+    baton.card("Approvals 1 of 2")
+
+
+def test_a_card_that_was_deleted_in_slack_is_posted_anew(told: Baton) -> None:
+    card = told.card("P-1")
+    told.local("admin", message={"channel": card["channel"], "ts": card["ts"], "delete": True})
+
+    assert told.api("POST", "/promotions/P-1/cancel").status_code == 200
+
+    anew = told.card("Withdrawn: fraud-detector 7 to production")
+    assert anew["ts"] != card["ts"]
+    assert len(told.cards()) == 1
+
+
+def test_429_is_obeyed_and_nothing_is_lost(told: Baton) -> None:
+    card = told.card("P-1")
+    told.local("calls/clear")
+    told.fault("chat.update", status=429, retry_after=1)
+
+    told.approve(card, told.bob)
+
+    told.card("Approvals 1 of 2")
+    first, second, *_ = told.calls("chat.update")
+    assert first["status"] == 429
+    assert second["at"] - first["at"] >= 1.0
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 500, "after_effect": True}, {"after_effect": True}, {"status": 503}], ids=str
+)
+def test_a_post_whose_answer_was_lost_is_not_repeated(baton: Baton, fault: dict) -> None:
+    baton.register("7")
+    baton.fault("chat.postMessage", **fault)
+
+    card = baton.ask("7")
+
+    baton.approve(card)
+    baton.card("fraud-detector 7 is champion of production")
+    wait(lambda: "👑" in baton.story(card), "the whole story")
+    assert len(baton.cards()) == 1
+    assert baton.story(card).count("asked for it") == 1
+    assert baton.story(card).count("approved\n") <= 2
+
+
+def test_a_thread_line_and_a_direct_message_are_told_once_though_every_answer_is_lost(told: Baton) -> None:
+    card = told.card("P-1")
+    told.fault("chat.postMessage", status=500, after_effect=True, times=4)
+
+    told.approve(card)
+
+    told.card("fraud-detector 7 is champion of production")
+    wait(lambda: "👑" in told.story(card), "the whole story")
+    told.alice.wait_for_text("app", "P-1")
+    wait(lambda: _nothing_stale(told), "everything to be known as said")
+    for line in ("<@U02BOB> approved", "<@U03CAROL> approved", "👑", "📦"):
+        assert told.story(card).count(line) == 1, told.story(card)
+    assert len(told.alice.dms()) == 1
+
+
+def test_a_revoked_token_stops_nothing_but_the_words_and_they_come_later(told: Baton) -> None:
+    told.local("admin", token="revoke")
+    assert told.api("POST", "/promotions/P-1/cancel", reason="meanwhile").status_code == 200
+    told.tick("slack")
+    wait(lambda: told.server.services.slack_ready(), "Baton to notice")
+    assert "token_revoked" in told.server.services.slack_ready()
+    assert labels(told.card("P-1")) != []  # nobody could tell
+
+    told.local("admin", token="restore")
+    told.tick("slack")
+
+    told.card("Withdrawn: fraud-detector 7 to production")
+    told.alice.wait_for_text("app", "Withdrawn")
+    wait(lambda: not told.server.services.slack_ready(), "Baton to be well again")
+
+
+def test_while_every_call_fails_a_click_still_counts(told: Baton) -> None:
+    card = told.card("P-1")
+    told.server.services.directory.warm()
+    told.fault("*", status=500, until_cleared=True)
+
+    told.click(told.bob, card, "Approve")
+    told.click(told.carol, card, "Approve")
+
+    wait(lambda: told.champion() == "7", "the champion")
+    told.local("faults/clear")
+    told.card("fraud-detector 7 is champion of production", seconds=5.5)
+
+
+def test_slow_answers_of_slack_hold_up_no_click(told: Baton) -> None:
+    told.slack.latency = 1.0
+    card = told.card("P-1")
+
+    began = time.monotonic()
+    told.approve(card)
+
+    assert time.monotonic() - began < 2.5  # both are acknowledged before the first call is answered
+    told.slack.latency = 0.0
+    told.card("fraud-detector 7 is champion of production")
+
+
+class TestSockets:
+    """Socket Mode only."""
+
+    @pytest.fixture
+    def delivery(self) -> str:
+        return "socket"
+
+    @pytest.mark.parametrize(
+        "act",
+        [{"action": "kill"}, {"action": "disconnect", "reason": "refresh_requested"}],
+        ids=lambda act: act["action"],
+    )
+    def test_a_lost_socket_is_replaced_within_seconds(self, told: Baton, act: dict) -> None:
+        told.local("socket", **act)
+
+        began = time.monotonic()
+        wait(lambda: told.alice.command("#ml-promotions", "/promote status") == {"ok": True}, "a command to be taken")
+
+        assert time.monotonic() - began < 9.0
+        told.approve(told.card("P-1"))
+        told.card("fraud-detector 7 is champion of production")
+
+    def test_a_socket_that_fell_silent_is_noticed_and_replaced(self, told: Baton) -> None:
+        told.local("calls/clear")
+        told.local("socket", action="freeze")
+
+        wait(lambda: told.calls("apps.connections.open"), "Baton to ask for another socket", 15.0)
+        wait(lambda: len(told.slack.delivery.sockets) == 2, "Baton to open it")
+        del told.slack.delivery.sockets[0]  # Slack notices too, since its own pings go unanswered
+        told.approve(told.card("P-1"))
+
+        told.card("fraud-detector 7 is champion of production")
+
+    def test_a_slack_that_refuses_sockets_for_a_while_is_asked_again(self, told: Baton) -> None:
+        told.local("socket", action="refuse", n=2)
+        told.local("socket", action="kill")
+        wait(lambda: told.server.services.slack_ready(), "Baton to notice")
+
+        wait(lambda: told.alice.command("#ml-promotions", "/promote status") == {"ok": True}, "a command to be taken")
+
+        wait(lambda: not told.server.services.slack_ready(), "Baton to be well again")
+
+
+def _nothing_stale(baton: Baton) -> bool:
+    with baton.server.database.read() as session:
+        return messages.backlog(session, baton.clock())[0] == 0
