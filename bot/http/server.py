@@ -46,10 +46,18 @@ class HttpServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
+    def bind(self) -> None:
+        """Take the address before anything else is begun; callers wait until `start`. Raises `AddressTaken`.
+
+        Port 0 takes any free one, and `port` tells which.
+        """
+        if self._socket is None:
+            self._socket = self._listen()
+            self.port = self._socket.getsockname()[1]
+
     def start(self) -> None:
-        """Listen. Port 0 takes any free one, and `port` tells which. Raises `AddressTaken`."""
-        self._socket = self._bind()
-        self.port = self._socket.getsockname()[1]
+        """Answer requests. Raises `AddressTaken`."""
+        self.bind()
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
@@ -70,7 +78,7 @@ class HttpServer:
         """False once the server's thread has ended, asked or not."""
         return self._thread.is_alive()
 
-    def _bind(self) -> socket.socket:
+    def _listen(self) -> socket.socket:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -500,5 +500,7 @@ def test_slacks_requests_reach_their_handler_whole(database: Database) -> None:
 def test_a_taken_port_is_said_in_a_sentence(served: tuple[World, HttpServer]) -> None:
     _, server = served
     second = HttpServer(lambda *_: None, "127.0.0.1", server.port)  # type: ignore[arg-type, return-value]
-    with pytest.raises(AddressTaken, match=f"Cannot listen on http://127.0.0.1:{server.port}"):
-        second.start()
+    for attempt in (second.bind, second.start):
+        with pytest.raises(AddressTaken, match=f"Cannot listen on http://127.0.0.1:{server.port}"):
+            attempt()
+    second.stop()
