@@ -29,6 +29,8 @@ class Decisions:
     def approve(self, actor: Actor, promotion_id: int) -> PromotionView:
         """Record one approval; the one that fills the quorum also starts the deployment.
 
+        The view returned is without measurements.
+
         Raises `Refused` (not a member, own request, own training, too late, twice) or `Unavailable` (who the person is
         could not be found out).
         """
@@ -41,7 +43,7 @@ class Decisions:
     def may_reject(self, actor: Actor, promotion_id: int) -> PromotionView:
         """The promotion, if this person may decide on it now; asked before a form is opened. Raises as `reject` does."""
         view = self.promotions.view(promotion_id)
-        person, groups = self._who(actor, view)
+        person, groups = self._who(actor, _groups(view))
         self._refuse_decision(view, actor, person, groups, DecisionKind.REJECTION)
         return view
 
@@ -49,18 +51,20 @@ class Decisions:
         """True when the promotion waits on this person among others. Raises `Unavailable`."""
         actor = Actor.user(user_id)
         try:
-            person, groups = self._who(actor, view)
+            person, groups = self._who(actor, _groups(view))
             self._refuse_decision(view, actor, person, groups)
         except Refused:
             return False
         return True
 
     def _decide(self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str) -> PromotionView:
-        person, groups = self._who(actor, self.promotions.view(promotion_id))
+        with self.database.read() as session:
+            asked = store.groups_asked(session, promotion_id)
+        person, groups = self._who(actor, asked)
         now = self.promotions.clock()
         with self.database.change() as session:
             promotion = store.row(session, promotion_id, lock=True)  # claimed before it is counted
-            view = store.to_view(promotion)
+            view = store.to_view(promotion, measured=False)
             expired = self.promotions.expire_if_due(session, promotion, now)
             if not expired:
                 self._refuse_decision(view, actor, person, groups, kind)
@@ -70,17 +74,14 @@ class Decisions:
                 else:
                     self._count(session, promotion, actor, now)
             session.flush()
-            session.refresh(promotion)
-            after = store.to_view(promotion)
+            after = store.to_view(promotion, measured=False)
         if expired:  # raised only now, so that the end itself is kept
             raise Conflict("expired", after.standing)
         return after
 
-    def _who(self, actor: Actor, view: PromotionView) -> tuple[Person | None, frozenset[str]]:
+    def _who(self, actor: Actor, asked: list[str]) -> tuple[Person | None, frozenset[str]]:
         """Asked before the transaction opens: the directory may have to ask Slack."""
-        rule = Stage.from_rules(view.rules).approvals
-        names = [each.group for each in rule.from_] if rule else []
-        groups = self.directory.groups_of(actor.id, self.promotions.members(names))
+        groups = self.directory.groups_of(actor.id, self.promotions.members(asked))
         return self.directory.person(actor.id), groups
 
     def _refuse_decision(
@@ -132,8 +133,13 @@ class Decisions:
             record(session, promotion, "approved", actor, now, seen)
 
     def _count(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime) -> None:
-        counted = store.to_view(promotion).tally
+        counted = store.to_view(promotion, measured=False).tally
         if counted is None or not counted.met:
             return
         transition(session, promotion, State.AWAITING_APPROVAL, Event.QUORUM_REACHED, actor, now, counted.sentence)
         start_deployment(session, promotion, Stage.from_rules(promotion.rules), self.promotions.queue, "deploy", now)
+
+
+def _groups(view: PromotionView) -> list[str]:
+    rule = Stage.from_rules(view.rules).approvals
+    return [each.group for each in rule.from_] if rule else []

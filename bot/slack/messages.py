@@ -54,6 +54,7 @@ class Pace:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._now = monotonic
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
 
     def wait(self, channel: str, kept: float = 0.0) -> float:
@@ -90,6 +91,7 @@ class Messages:
         self.render_digest = render_digest
         self.on_error = on_error
         self.pace = Pace()
+        self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()  #: who stands in a queue already
         self._queues: list[queue.Queue[int | None]] = [queue.Queue() for _ in range(workers)]
@@ -105,6 +107,7 @@ class Messages:
 
     def stop(self, timeout: float = 10.0) -> None:
         """Finish the message at hand, leave the rest to the next start."""
+        self._stopping.set()
         for mine in self._queues:
             mine.put(None)
         for thread in self._threads:
@@ -142,7 +145,7 @@ class Messages:
     # -- one message -------------------------------------------------------------------------------------------
 
     def _work(self, mine: queue.Queue[int | None]) -> None:
-        while (subject := mine.get()) is not None:
+        while (subject := mine.get()) is not None and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(subject)
             try:

@@ -10,9 +10,10 @@ Three ways in, all short:
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -100,13 +101,15 @@ class Database:
         self.after_change: Callable[[set[int]], None] = _nobody
         self.engine = build_engine(url, **options)
         self.dialect = self.engine.dialect.name
+        #: Writers of this process take turns here: SQLite itself would have them sleep and try again, and some starve.
+        self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reading = sessionmaker(self.engine.execution_options(baton_reads=True), expire_on_commit=False)
 
     @contextmanager
     def change(self) -> Iterator[Session]:
         """A transaction that changes the truth; serialised. Commits at the end, rolls back on any error."""
-        with self._sessions.begin() as session:
+        with self._turn, self._sessions.begin() as session:
             if self.dialect == "postgresql":
                 session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHANGE_LOCK})
             yield session
@@ -116,7 +119,7 @@ class Database:
     @contextmanager
     def note(self) -> Iterator[Session]:
         """A transaction of book-keeping."""
-        with self._sessions.begin() as session:
+        with self._turn, self._sessions.begin() as session:
             yield session
 
     @contextmanager

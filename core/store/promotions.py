@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defaultload
 
 from core.domain.errors import BadInput, NotFound
 from core.domain.lifecycle import ACTIVE
@@ -16,7 +16,7 @@ from core.policy.approvals import tally
 from core.policy.eligibility import Served
 from core.policy.schema import Stage
 from core.store.registry import to_model_version
-from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel
+from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel, Version
 
 ACTIVE_STATES = tuple(state.value for state in ACTIVE)
 
@@ -33,14 +33,26 @@ def number(ref: str, letter: str = "P") -> int:
 
 
 def row(session: Session, promotion_id: int, lock: bool = False) -> PromotionRow:
-    """The promotion's row, claimed for this transaction when `lock`. Raises `NotFound`."""
+    """The promotion's row, claimed for this transaction when `lock` (and then without its measurements, which no
+    decision reads: see `to_view`). Raises `NotFound`.
+    """
     query = select(PromotionRow).where(PromotionRow.id == promotion_id)
     if lock:
-        query = query.with_for_update(of=PromotionRow)
+        unmeasured = defaultload(PromotionRow.version).lazyload(Version.measurements)
+        query = query.with_for_update(of=PromotionRow).options(unmeasured)
     found = session.scalar(query)
     if found is None:
         raise NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
     return found
+
+
+def groups_asked(session: Session, promotion_id: int) -> list[str]:
+    """The groups whose members may decide on a promotion, by the rules it carries. Raises `NotFound`."""
+    rules = session.scalar(select(PromotionRow.rules).where(PromotionRow.id == promotion_id))
+    if rules is None:
+        raise NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
+    approvals = Stage.from_rules(rules).approvals
+    return [each.group for each in approvals.from_] if approvals else []
 
 
 def load(session: Session, promotion_id: int) -> PromotionView:
@@ -117,8 +129,8 @@ def champions(session: Session, model: str | None = None, limit: int = 30) -> li
     return [(name, row.stage, row.version.version) for name, row in session.execute(query)]
 
 
-def to_view(found: PromotionRow) -> PromotionView:
-    """A row and what hangs on it, as one frozen value."""
+def to_view(found: PromotionRow, measured: bool = True) -> PromotionView:
+    """A row and what hangs on it, as one frozen value. Unless `measured`, without measurements and champion."""
     rules = Stage.from_rules(found.rules)
     decisions = tuple(_decision(decision) for decision in found.decisions)
     counted = found.kind == Kind.PROMOTION and rules.approvals is not None and not rules.approvals.automatic
@@ -127,8 +139,8 @@ def to_view(found: PromotionRow) -> PromotionView:
         kind=Kind(found.kind),
         state=State(found.state),
         model=found.model.name,
-        version=to_model_version(found.version),
-        champion=to_model_version(found.champion_version) if found.champion_version else None,
+        version=to_model_version(found.version, measured),
+        champion=to_model_version(found.champion_version) if measured and found.champion_version else None,
         stage=found.stage,
         requester=Actor.parse(found.requester, found.requester_name),
         reason=found.reason,
