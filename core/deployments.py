@@ -169,12 +169,16 @@ class Deployments:
     def _note_answer(self, deployment_id: int, attempt: int, answer: Answer) -> dict[str, Any]:
         with self.database.change() as session:  # a report may arrive at the same moment
             row = _row(session, deployment_id)
-            if answer.state != "unclear" and row.sent_at is None:
+            # Written down here, or else a process that dies before the step is remembered would wait for a report that
+            # never comes. A refusal is not: the target is asked again, under the same key, and says no again.
+            if answer.state in ("succeeded", "started") and row.sent_at is None:
                 row.sent_at = self.clock()
             if answer.url:
                 row.url = answer.url
             if answer.message and not row.report:
                 row.message = answer.message
+            if answer.state == "succeeded" and row.report != "failed":
+                row.report = "succeeded"
             known = self._known(row)
         if answer.state in ("succeeded", "refused"):
             return {"state": answer.state, "words": answer.message}
