@@ -16,7 +16,7 @@ from core.domain.model import Actor
 from core.store import audit
 from core.store.database import Database, normalise
 from core.store.health import AWAY, trouble
-from core.store.migrate import upgrade
+from core.store.migrate import newer, upgrade
 from core.tokens import Tokens
 
 MANIFEST_STEPS = """Next, create the Slack app:
@@ -89,6 +89,11 @@ def migrate() -> str:
 
     database = Database(url)
     try:
+        if newer(database.engine):
+            raise Conflict(
+                "newer-database",
+                "The database was migrated by a later release of Baton; run that one, or restore a backup.",
+            )
         before, after = upgrade(database.engine)
         engine = Engine(database)
         engine.migrate()

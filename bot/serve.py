@@ -46,6 +46,7 @@ class Server:
     def start(self) -> None:
         """Refuse a database that is behind, then start everything; returns once requests are answered."""
         self._refuse_old_database()
+        self.http.bind()  # before anything else: two on one address would both answer Slack
         services = self.services
         services.engine.launch(services.deployments.run)
         services.messages.start()
@@ -69,6 +70,10 @@ class Server:
 
     def _refuse_old_database(self) -> None:
         before = migrate.current(self.database.engine)
+        if migrate.newer(self.database.engine):
+            raise CannotStart(
+                "The database was migrated by a later release of Baton; run that one, or restore a backup."
+            )
         if before != migrate.wanted() or not self.services.engine.is_current():
             state = "is empty" if before is None else "is behind this release"
             raise CannotStart(f"The database {state}; run `baton migrate` first.")

@@ -18,7 +18,7 @@ from bot.slack.blocks.digest import digest as digest_message
 from bot.slack.connection import SlackConnection
 from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
-from bot.slack.messages import Messages
+from bot.slack.messages import Messages, awaited_by
 from core import sweeps
 from core.decisions import Decisions
 from core.deployments import Deployments
@@ -187,10 +187,7 @@ def digest_renderer(
     def render(channel: str, day: str) -> Message:
         with database.read() as session:
             facts = sweeps.digest(session, channel, day, clock())
-        awaited = {
-            view.id: Messages.awaited_by(directory, policy, view.tally.seats if view.tally else ())
-            for view in facts.awaiting
-        }
+        awaited = {view.id: awaited_by(directory, policy, view) for view in facts.awaiting}
         return digest_message(facts, awaited)
 
     return render

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.errors import Conflict, NotAllowed, NotFound
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, Blocker, DeploymentState, Kind, ModelVersion, Outcome, State
+from core.domain.model import Actor, Blocker, DeploymentState, Kind, ModelVersion, Outcome, State, Tally
 from core.domain.views import PromotionView
 from core.policy import approvals, eligibility, evidence, gates, texts
 from core.policy.schema import Policy, Stage
@@ -203,7 +203,7 @@ class Promotions:
         promotion = new_promotion(
             Kind.PROMOTION, facts.version, facts.stage, self.policy, actor, reason, now, facts.champion_id
         )
-        promotion.expires_at = now + rule.expires if rule else None
+        promotion.expires_at = now + rule.expires if rule and not rule.automatic else None
         promotion.evidence_digest = evidence.digest(facts.candidate, facts.champion, self.policy.digest)
         self._keep_policy(session, now)
         session.add(promotion)
@@ -286,15 +286,17 @@ class Promotions:
             else ()
         )
         counted = approvals.tally(rule, given)
-        needed = self.awaited(counted)
+        needed = self.awaited(counted, facts)
         sentence = f"{counted.sentence.partition(';')[0].rstrip('.')}." if needed else counted.sentence
         return [Blocker("approvals", "approvals", not counted.met, sentence, needed)]
 
-    def awaited(self, counted: Any) -> str:
+    def awaited(self, counted: Tally, facts: Judgement) -> str:
         """Who could still fill the seats, by name, as far as the directory knows."""
-        return approvals.awaited(
-            counted, {s.group: self.directory.members(list(self.policy.groups.get(s.group, []))) for s in counted.seats}
-        )
+        members = {s.group: self.directory.members(list(self.policy.groups.get(s.group, []))) for s in counted.seats}
+        asked_by = Actor.parse(facts.active.requester) if facts.active else Actor("", "")
+        everybody = [who for people in members.values() for who in people]
+        out = approvals.barred(facts.stage.approvals, everybody, asked_by, facts.candidate.lineage.trained_by)
+        return approvals.awaited(counted, members, out)
 
 
 def new_promotion(

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from core.domain.errors import Refused
 from core.targets.standard_webhooks import parse_secrets, sign, verify
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Receiver:
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
             verify(self._secrets, lowered, body, datetime.now(UTC))
-        except ValueError:
+        except (ValueError, Refused):
             return 401
         event = json.loads(body)
         with self._lock:

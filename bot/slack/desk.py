@@ -56,7 +56,7 @@ class Desk:
 
     def awaited(self, view: PromotionView) -> Awaited:
         """Who may still fill the seats."""
-        return self.messages.awaited(view.tally.seats if view.tally else ())
+        return self.messages.awaited(view)
 
     def later(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Do something in Slack after the answer; failures are logged, since nobody waits for them."""

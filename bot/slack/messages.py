@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +25,9 @@ from bot.slack.blocks.card import Awaited, Message, card
 from bot.slack.blocks.story import direct, line
 from bot.slack.blocks.text import clip
 from bot.slack.identity import SlackDirectory
-from core.domain.model import Seat
-from core.policy.schema import Policy
+from core.domain.views import PromotionView
+from core.policy import approvals
+from core.policy.schema import Policy, Stage
 from core.ports import Clock
 from core.store import messages as store
 from core.store import promotions
@@ -214,17 +215,11 @@ class Messages:
         if claimed.kind == "direct":
             return direct(view, place[0] if place else "")
         guarded = view.stage == self.policy.stage_names[-1]
-        return card(view, self.awaited(view.tally.seats if view.tally else ()), guarded)
+        return card(view, self.awaited(view), guarded)
 
-    def awaited(self, seats: Sequence[Seat]) -> Awaited:
+    def awaited(self, view: PromotionView) -> Awaited:
         """Who may fill the seats, by id, as far as Slack said."""
-        return self.awaited_by(self.directory, self.policy, seats)
-
-    @staticmethod
-    def awaited_by(directory: SlackDirectory, policy: Policy, seats: Sequence[Seat]) -> Awaited:
-        """The same, for whoever draws something else than a card."""
-        members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
-        return Awaited({group: tuple(who.id for who in people) for group, people in members.items()})
+        return awaited_by(self.directory, self.policy, view)
 
     def _send(self, claimed: store.Claim, message: Message, now: datetime) -> None:
         channel, ts = claimed.posted_channel, claimed.ts
@@ -329,6 +324,16 @@ class Messages:
         with self.database.note() as session:
             for claimed in claims:
                 store.put_off(session, claimed, until, error, lost_answer)
+
+
+def awaited_by(directory: SlackDirectory, policy: Policy, view: PromotionView) -> Awaited:
+    """The members of each group that is asked, without those who may not approve this one."""
+    seats = view.tally.seats if view.tally else ()
+    members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
+    everybody = [who for people in members.values() for who in people]
+    rule = Stage.from_rules(view.rules).approvals
+    out = approvals.barred(rule, everybody, view.requester, view.version.lineage.trained_by)
+    return Awaited({group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()})
 
 
 def _content(message: Message) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from core.domain.errors import NotAllowed
 from core.domain.model import Actor, Decision, DecisionKind, Person, Seat, Tally
@@ -46,7 +46,7 @@ def awaited(counted: Tally, members: Mapping[str, Sequence[Person]], without: Co
     """
     done = {actor.id for actor in counted.approvals} | set(without)
     parts = []
-    for number, groups in _needed(counted.quorum, len(counted.approvals), counted.seats):
+    for number, groups in needed(counted.quorum, len(counted.approvals), counted.seats):
         people = {p.id: p for group in groups for p in members.get(group, ()) if p.active and p.id not in done}
         names = [person.name or f"@{person.handle or person.id}" for person in people.values()]
         if len(names) > NAMED:
@@ -101,6 +101,13 @@ def may_decide(
         )
 
 
+def barred(rule: Approvals | None, people: Iterable[Person], requester: Actor, trained_by: str) -> set[str]:
+    """Ids of those among `people` who may not approve although they are members: requester, trainer."""
+    exclude = rule.exclude if rule else ()
+    own = {requester.id} if "requester" in exclude and requester.kind == "user" else set()
+    return own | {each.id for each in people if "trainer" in exclude and is_trainer(each, trained_by)}
+
+
 def is_trainer(person: Person, trained_by: str) -> bool:
     """Whether the trainer as the lineage names them may be this person. In doubt, yes.
 
@@ -140,23 +147,23 @@ def _approvers(rule: Approvals, decisions: Sequence[Decision]) -> tuple[tuple[Ac
     return tuple(actor for actor, _ in found.values()), [groups for _, groups in found.values()]
 
 
-def _needed(quorum: int, approved: int, taken: Sequence[Seat]) -> list[tuple[int, tuple[str, ...]]]:
+def needed(quorum: int, approved: int, taken: Sequence[Seat]) -> list[tuple[int, tuple[str, ...]]]:
     """(how many, from which groups) are still needed: empty seats first, then whoever may fill up the quorum."""
-    needed: list[tuple[int, tuple[str, ...]]] = [(seat.missing, (seat.group,)) for seat in taken if seat.missing]
-    more = quorum - approved - sum(number for number, _ in needed)
+    wanted: list[tuple[int, tuple[str, ...]]] = [(seat.missing, (seat.group,)) for seat in taken if seat.missing]
+    more = quorum - approved - sum(number for number, _ in wanted)
     if more > 0 and taken:
-        needed.append((more, tuple(seat.group for seat in taken)))
-    return needed
+        wanted.append((more, tuple(seat.group for seat in taken)))
+    return wanted
 
 
 def _progress(quorum: int, approved: int, taken: Sequence[Seat]) -> str:
-    needed = _needed(quorum, approved, taken)
+    open_seats = needed(quorum, approved, taken)
     # Two leads do not make up for the missing one from risk: then it is "2 of 3", not "2 of 2".
-    total = max(quorum, approved + sum(number for number, _ in needed)) if needed else max(quorum, approved)
+    total = max(quorum, approved + sum(number for number, _ in open_seats)) if open_seats else max(quorum, approved)
     said = f"{approved} of {total} approval{'' if total == 1 else 's'}"
-    if not needed:
+    if not open_seats:
         return f"{said}."
-    return f"{said}; still needed: {_and([f'{number} from {_or(groups)}' for number, groups in needed])}."
+    return f"{said}; still needed: {_and([f'{number} from {_or(groups)}' for number, groups in open_seats])}."
 
 
 def _or(names: Sequence[str]) -> str:

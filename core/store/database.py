@@ -104,7 +104,11 @@ class Database:
         #: Writers of this process take turns here: SQLite itself would have them sleep and try again, and some starve.
         self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._reading = sessionmaker(self.engine.execution_options(baton_reads=True), expire_on_commit=False)
+        # One snapshot for all statements of a look, as SQLite has it anyway.
+        snapshot = {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reading = sessionmaker(
+            self.engine.execution_options(baton_reads=True, **snapshot), expire_on_commit=False
+        )
 
     @contextmanager
     def change(self) -> Iterator[Session]:

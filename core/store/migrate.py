@@ -33,6 +33,13 @@ def wanted() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+def newer(engine: Engine) -> bool:
+    """True when a later release has been at this database."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    found = current(engine)
+    return found is not None and found not in known
+
+
 def upgrade(engine: Engine) -> tuple[str | None, str | None]:
     """Bring the registry's tables to this release; returns (before, after). Running it twice is harmless."""
     before = current(engine)

@@ -15,10 +15,18 @@ UNDELETABLE = ("audit_events", "decisions")
 
 def upgrade() -> None:
     _tables()
+    _search()
     for table in IMMUTABLE:
         _refuse(table, "UPDATE")
     for table in UNDELETABLE:
         _refuse(table, "DELETE")
+
+
+def _search() -> None:
+    """What somebody types is looked up by how lower-case names begin, which only a byte-wise index can answer."""
+    collate = "" if op.get_bind().dialect.name == "sqlite" else ' COLLATE "C"'
+    op.execute(f"CREATE INDEX ix_models_search ON models (lower(name){collate})")
+    op.execute(f"CREATE INDEX ix_model_versions_search ON model_versions (model_id, lower(version){collate})")
 
 
 def _refuse(table: str, operation: str) -> None:

@@ -26,8 +26,9 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.payloads import OfPromotion
-from core.domain.model import Actor, DecisionKind, Kind, ModelVersion, Outcome, Seat, State, Verdict
+from core.domain.model import Actor, DecisionKind, Kind, ModelVersion, Outcome, State, Verdict
 from core.domain.views import DeploymentView, PromotionView
+from core.policy.approvals import needed
 from core.policy.numbers import number
 
 #: Rows of the metric table on the card; the rest is behind Details.
@@ -301,19 +302,18 @@ def still_needed(view: PromotionView, awaited: Awaited) -> str:
     tally = view.tally
     if tally is None or tally.met:
         return ""
-    done = {decision.actor.id for decision in view.decisions} | (
-        {view.requester.id} if view.requester.kind == "user" else set()
-    )
-    missing = [seat for seat in tally.seats if seat.missing] or list(tally.seats)
-    if not missing:
+    if not tally.seats:
         return "Still needed: nobody may approve this; the policy names nobody."
-    return "Still needed: " + "; ".join(_seat(seat, awaited, done) for seat in missing)
+    wanted = needed(tally.quorum, len(tally.approvals), tally.seats)
+    done = {decision.actor.id for decision in view.decisions}
+    return "Still needed: " + "; ".join(_wanted(number, groups, awaited, done) for number, groups in wanted)
 
 
-def _seat(seat: Seat, awaited: Awaited, done: set[str]) -> str:
-    people = [person(who) for who in awaited.groups.get(seat.group, ()) if who not in done]
+def _wanted(count: int, groups: Sequence[str], awaited: Awaited, done: set[str]) -> str:
+    ids_ = dict.fromkeys(who for group in groups for who in awaited.groups.get(group, ()) if who not in done)
+    people = [person(who) for who in ids_]
     names = f" ({', '.join(people[:6])}{' …' if len(people) > 6 else ''})" if people else ""
-    return f"{max(seat.missing, 1)} from {escape(seat.group, 60)}{names}"
+    return f"{count} from {' or '.join(escape(group, 60) for group in groups)}{names}"
 
 
 def _deployments(view: PromotionView) -> list[dict[str, Any]]:
