@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.local_slack.delivery import ACK_SECONDS
 from tests.scenario.world import POLICY, Baton
 
 
@@ -23,9 +24,15 @@ def delivery(database_url: str) -> str:
 
 
 @pytest.fixture
-def baton(tmp_path: Path, database_url: str, delivery: str, policy: str) -> Iterator[Baton]:
+def patience() -> float:
+    """How long Slack waits for an answer; a story that asks for more than this machine can do at once has more."""
+    return ACK_SECONDS
+
+
+@pytest.fixture
+def baton(tmp_path: Path, database_url: str, delivery: str, policy: str, patience: float) -> Iterator[Baton]:
     """Baton at work. After the story: the audit chain verifies, and Slack refused nothing for what Baton said."""
-    office = Baton(tmp_path, delivery, policy, database_url)
+    office = Baton(tmp_path, delivery, policy, database_url, patience)
     try:
         office.open()
         yield office

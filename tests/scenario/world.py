@@ -14,6 +14,7 @@ import httpx
 from sqlalchemy import select, text
 
 from bot.local_slack import LocalSlack, Person
+from bot.local_slack.delivery import ACK_SECONDS
 from bot.local_slack.person import shown_text
 from bot.serve import Server
 from bot.settings import Settings
@@ -129,11 +130,11 @@ def _public(message: Json) -> bool:
 class Office:
     """The local Slack and a deploy system, and people at work there; Baton itself runs wherever."""
 
-    def __init__(self, folder: Path, delivery: str, policy: str) -> None:
+    def __init__(self, folder: Path, delivery: str, policy: str, patience: float = ACK_SECONDS) -> None:
         self.folder = folder
         self.delivery = delivery
         self.slack = LocalSlack(
-            manifest=ROOT / "manifest.yml", delivery=delivery, event_retries=(0.0, 0.1, 0.1)
+            manifest=ROOT / "manifest.yml", delivery=delivery, event_retries=(0.0, 0.1, 0.1), ack_seconds=patience
         )  # fmt: skip
         self.receiver = Receiver(lambda _hook: (200, {"state": "succeeded"}))
         self.policy = folder / "baton.yml"
@@ -295,8 +296,10 @@ class Office:
 class Baton(Office):
     """The office with Baton in this process. `clock` is Baton's, and may be put forward."""
 
-    def __init__(self, folder: Path, delivery: str, policy: str, database_url: str) -> None:
-        super().__init__(folder, delivery, policy)
+    def __init__(
+        self, folder: Path, delivery: str, policy: str, database_url: str, patience: float = ACK_SECONDS
+    ) -> None:
+        super().__init__(folder, delivery, policy, patience)
         self.clock = Clock()
         self.database_url = database_url
         self.excused: set[str] = set()
