@@ -102,7 +102,10 @@ class Messages:
         ]
 
     def start(self) -> None:
-        """Start the writers."""
+        """Start the writers. On SQLite there is only one process: whoever was at a message before is dead."""
+        if self.database.dialect == "sqlite":
+            with self.database.note() as session:
+                store.release(session)
         for thread in self._threads:
             thread.start()
 

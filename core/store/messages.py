@@ -170,6 +170,11 @@ def claim(session: Session, message_id: int, now: datetime) -> Claim | None:
     )  # fmt: skip
 
 
+def release(session: Session) -> None:
+    """Nobody is at any message: where there is only one process, and it starts."""
+    session.execute(update(MessageRow).where(MessageRow.claimed_until.is_not(None)).values(claimed_until=None))
+
+
 def posting(session: Session, claimed: Claim, now: datetime) -> None:
     """About to post for the first time: from here on an answer may be lost."""
     session.execute(update(MessageRow).where(MessageRow.id == claimed.id).values(posting_since=now))
