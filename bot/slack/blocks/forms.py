@@ -20,6 +20,7 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.payloads import OfPromotion, OfRollback
+from core.domain.errors import BadInput
 from core.domain.model import Blocker, Decision, DecisionKind, Measurement, ModelVersion, Verdict
 from core.domain.views import PromotionView, RollbackPlan
 from core.policy.numbers import number
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 
 #: What fits beside the rest in a button's 2,000 characters.
 ROLLBACK_REASON = 1200
+BUTTON_VALUE = 2000
 
 
 def modal(
@@ -147,10 +149,12 @@ def consequence(plan: RollbackPlan) -> list[Json]:
 
 
 def red_button(plan: RollbackPlan, reason: str) -> list[Json]:
-    """The consequence, the reason, and the one button that acts."""
+    """The consequence, the reason, and the one button that acts. Raises `BadInput` when the reason does not fit in it."""
     value = OfRollback(
         model=plan.model, stage=plan.stage, current=plan.current, target=plan.target, reason=reason
     ).dump()
+    if len(value) > BUTTON_VALUE:
+        raise BadInput("reason", "The reason is too long to go with the button; say it in fewer words.")
     label = f"Roll back to {plain(plan.target, 50)}"
     actions = {"type": "actions", "elements": [button(label, ids.ROLL_BACK, value, "danger")]}
     return [*consequence(plan), quote(reason, 600), actions, context("Nothing happens until you press the button.")]

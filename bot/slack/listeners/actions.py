@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -21,6 +22,11 @@ from core.domain.views import PromotionView, RollbackPlan
 
 def register(app: App, desk: Desk) -> None:
     """Listen to every button."""
+    for action_id, listener in (_on_promotions(desk) | _on_rollbacks(desk)).items():
+        app.action(action_id)(listener)
+
+
+def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
 
     def approve(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         desk.decisions.approve(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
@@ -48,6 +54,10 @@ def register(app: App, desk: Desk) -> None:
             desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
         ack()
 
+    return {ids.APPROVE: approve, ids.REJECT: reject, ids.DETAILS: details, ids.WITHDRAW: withdraw}
+
+
+def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
     def roll_back(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         view = carry_out(desk, desk.actor(body["user"]), OfRollback.read(action.get("value")))
         text = f"↩️ {view.ref}: rolling {escape(view.model, 80)} in {escape(view.stage, 40)} back. Its card tells how far it is."
@@ -65,17 +75,7 @@ def register(app: App, desk: Desk) -> None:
         desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.rollback(targets(desk)))
         ack()
 
-    listeners = {
-        ids.APPROVE: approve,
-        ids.REJECT: reject,
-        ids.DETAILS: details,
-        ids.WITHDRAW: withdraw,
-        ids.ROLL_BACK: roll_back,
-        ids.HOME_PROMOTE: open_promote,
-        ids.HOME_ROLLBACK: open_rollback,
-    }
-    for action_id, listener in listeners.items():
-        app.action(action_id)(listener)
+    return {ids.ROLL_BACK: roll_back, ids.HOME_PROMOTE: open_promote, ids.HOME_ROLLBACK: open_rollback}
 
 
 def redraw_home(desk: Desk, body: dict[str, Any]) -> None:

@@ -21,6 +21,11 @@ OPTIONS = 100
 
 def register(app: App, desk: Desk) -> None:
     """Listen to inputs, options and submissions of every form."""
+    _inputs(app, desk)
+    _submissions(app, desk)
+
+
+def _inputs(app: App, desk: Desk) -> None:
 
     def models(ack: Ack, payload: dict[str, Any]) -> None:
         with desk.database.read() as session:
@@ -41,6 +46,13 @@ def register(app: App, desk: Desk) -> None:
         desk.later(desk.client.views_update, view_id=view["id"], hash=view["hash"], view=drawn)
         ack()
 
+    app.options(ids.MODEL)(models)
+    app.options(ids.VERSION)(versions)
+    for action in (ids.MODEL, ids.VERSION, ids.STAGE):
+        app.action(action)(chosen)
+
+
+def _submissions(app: App, desk: Desk) -> None:
     def promote(ack: Ack, body: dict[str, Any]) -> None:
         values = body["view"]["state"]["values"]
         model, version, stage = (selected(values, action) for action in (ids.MODEL, ids.VERSION, ids.STAGE))
@@ -59,10 +71,11 @@ def register(app: App, desk: Desk) -> None:
             if not reason:
                 raise BadInput(ids.REASON, "A rollback needs a reason; say what is wrong.")
             plan = desk.rollbacks.plan(desk.actor(body["user"]), model, stage, version or None)
+            asked = forms.confirm_rollback(plan, reason)
         except BatonError as error:
             ack(response_action="errors", errors={_block_of(error, values): _short(error)})
             return
-        ack(response_action="update", view=forms.confirm_rollback(plan, reason))
+        ack(response_action="update", view=asked)
 
     def reject(ack: Ack, body: dict[str, Any]) -> None:
         wanted = OfPromotion.read(body["view"]["private_metadata"])
@@ -75,10 +88,6 @@ def register(app: App, desk: Desk) -> None:
         redraw_home(desk, body)
         ack()
 
-    app.options(ids.MODEL)(models)
-    app.options(ids.VERSION)(versions)
-    for action in (ids.MODEL, ids.VERSION, ids.STAGE):
-        app.action(action)(chosen)
     app.view(ids.PROMOTE_FORM)(promote)
     app.view(ids.ROLLBACK_FORM)(rollback)
     app.view(ids.REJECT_FORM)(reject)
