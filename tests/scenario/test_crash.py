@@ -24,8 +24,8 @@ from tests.scenario.world import MODEL, POLICY, PROMO, Clock, Office, wait
 class Lives(Office):
     """The office with Baton in a child process that dies and is started again."""
 
-    def __init__(self, folder: Path, delivery: str, database_url: str) -> None:
-        super().__init__(folder, delivery, POLICY, patience=1.5)
+    def __init__(self, folder: Path, delivery: str, database_url: str, policy: str = POLICY) -> None:
+        super().__init__(folder, delivery, policy, patience=1.5)
         self.database_url = database_url
         self.database = Database(database_url)
         self.child: Child | None = None
