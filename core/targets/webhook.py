@@ -71,14 +71,17 @@ class WebhookTarget:
                     return self._read(response, deadline)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
                 if deadline.passed:
-                    return Answer("unclear", f"no answer within {act.timeout:g} s")
+                    return Answer("unclear", f"no answer within {deadline.seconds:g} s")
                 return Answer("unclear", _words(error))
 
     def _read(self, response: httpx.Response, deadline: _Deadline) -> Answer:
         status = response.status_code
         if status == 200:
             # Only this answer's body decides anything; when it breaks off, the act is unclear and is sent again.
-            return understood(status, _body(response), self._clock())
+            body = _body(response)
+            if deadline.passed:  # a body without a length ends where we cut it off
+                return Answer("unclear", f"no answer within {deadline.seconds:g} s")
+            return understood(status, body, self._clock())
         try:
             return understood(status, _body(response), self._clock(), response.headers)
         except (httpx.HTTPError, httpx.StreamError, OSError):
@@ -189,14 +192,16 @@ class _Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._until = time.monotonic() + seconds
+        self._is_cut = False
         self._sockets: list[Any] = []
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
     @property
     def passed(self) -> bool:
-        return time.monotonic() >= self._until
+        return self._is_cut or time.monotonic() >= self._until
 
     def __enter__(self) -> _Deadline:
         self._timer.start()
@@ -213,6 +218,7 @@ class _Deadline:
                 self._cut()
 
     def _cut(self) -> None:
+        self._is_cut = True
         for each in self._sockets:
             try:
                 each.shutdown(socket.SHUT_RDWR)
