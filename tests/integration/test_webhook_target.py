@@ -176,7 +176,8 @@ def drip(piece: bytes, first: bytes = b"") -> Callable[[socket.socket], None]:
     def talk(connection: socket.socket) -> None:
         connection.sendall(first)
         if not piece:
-            connection.recv(1)  # until we are hung up on
+            while connection.recv(65_536):  # until we are hung up on
+                pass
             return
         until = time.monotonic() + 8
         while time.monotonic() < until:
