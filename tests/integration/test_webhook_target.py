@@ -48,7 +48,9 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     def serve() -> None:
         connection, _ = listening.accept()
         with connection:
-            connection.recv(65_536)
+            asked = b""
+            while not asked.endswith(b"}}"):  # whoever closes with something unread resets the connection
+                asked += connection.recv(65_536)
             try:
                 talk(connection)
             except OSError:
