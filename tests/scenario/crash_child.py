@@ -119,8 +119,8 @@ def _obey(steps: Steps, control: Connection) -> None:
                 case "count":
                     control.send((steps.until_champion, steps.count))
                 case left:
+                    control.send("armed")  # before it is: its first step may be its last
                     steps.arm(left)
-                    control.send("armed")
     except (EOFError, OSError):  # the test has ended
         os.kill(os.getpid(), signal.SIGKILL)
 
