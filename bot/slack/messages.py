@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.slack.blocks.card import Awaited, Message, card
 from bot.slack.blocks.story import direct, line
-from bot.slack.blocks.text import clip
+from bot.slack.blocks.text import clip_markup
 from bot.slack.identity import SlackDirectory
 from core.domain.views import PromotionView
 from core.policy import approvals
@@ -204,9 +204,12 @@ class Messages:
         with self.database.read() as session:
             view = promotions.load(session, lines[0].promotion_id or 0)
             told = [line(session.get_one(AuditEvent, claimed.body["seq"]), view) for claimed in lines]
-        answer = self._post(
-            lines, Message(text=clip("\n".join(told), STORY), blocks=[]), now, channel=channel, thread_ts=card_ts
-        )
+        fitting = _fitting(told)
+        if fitting < len(lines):
+            self._put_off(lines[fitting:], 1.0, "waits for the lines before it", lost_answer=False)
+            lines, told = lines[:fitting], told[:fitting]
+        text = clip_markup("\n".join(told), STORY)
+        answer = self._post(lines, Message(text=text, blocks=[]), now, channel=channel, thread_ts=card_ts)
         self._shown_all((claimed, channel, answer[1]) for claimed in lines)
 
     def _render(self, claimed: store.Claim) -> Message:
@@ -341,6 +344,12 @@ def awaited_by(directory: SlackDirectory, policy: Policy, view: PromotionView) -
 
 def _content(message: Message) -> dict[str, Any]:
     return {"text": message.text, "blocks": message.blocks} if message.blocks else {"text": message.text}
+
+
+def _fitting(told: Sequence[str]) -> int:
+    """How many lines of a story fit into one message; at least one, which then is clipped."""
+    sizes = itertools.accumulate(len(each) + 1 for each in told)
+    return max(1, sum(size <= STORY for size in sizes))
 
 
 def _backoff(claimed: store.Claim) -> float:

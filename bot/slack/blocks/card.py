@@ -225,9 +225,9 @@ def _rows(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
     return sorted(grouped.values(), key=lambda row: min(_importance(verdict) for verdict in row))
 
 
-def _importance(verdict: Verdict) -> tuple[int, bool, float]:
+def _importance(verdict: Verdict) -> tuple[bool, int, bool, float]:
     order = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
-    return order[verdict.outcome], verdict.advisory, _goodness(verdict)
+    return not verdict.decides, order[verdict.outcome], verdict.advisory, _goodness(verdict)
 
 
 def metric_table(candidate: ModelVersion, champion: ModelVersion | None, rows: list[list[Verdict]]) -> dict[str, Any]:

@@ -62,6 +62,13 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
 
 
+def clip_markup(text: str, limit: int) -> str:
+    """As `clip`, for finished mrkdwn: never in the middle of a mention, a date, a link or an entity."""
+    if len(text) <= limit:
+        return text
+    return re.sub(r"(<[^<>]*|&[a-z]{0,3})$", "", text[: max(0, limit - 1)]).rstrip() + "…"
+
+
 def person(actor_id: str, fallback: str = "") -> str:
     """A mention of a person by Slack id; anything that is no Slack id is shown as text."""
     return f"<@{actor_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,20}", actor_id) else escape(fallback or actor_id, 80)
@@ -84,7 +91,7 @@ def link(url: str, label: str) -> str:
 
 def mrkdwn(text: str) -> dict[str, Any]:
     """A mrkdwn text object. `verbatim`: Slack must not make links or mentions out of what only looks like them."""
-    return {"type": "mrkdwn", "text": clip(text, 3000), "verbatim": True}
+    return {"type": "mrkdwn", "text": clip_markup(text, 3000), "verbatim": True}
 
 
 def plain_text(text: str, limit: int = 3000) -> dict[str, Any]:
