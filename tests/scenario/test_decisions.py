@@ -21,6 +21,7 @@ def test_the_requester_cannot_approve_their_own_promotion(baton: Baton) -> None:
     said = baton.refused(baton.bob, card, "Approve")
 
     assert said == "You asked for this promotion, so someone else must approve it."
+    assert "<@U02BOB>" not in shown_text(card).partition("Still needed")[2]
     assert baton.decisions() == []
 
 
