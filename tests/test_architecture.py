@@ -52,6 +52,16 @@ def test_a_room_imports_only_rooms_further_in(path: Path) -> None:
     assert outward == set()
 
 
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for types and inside functions count too: a circle is a circle."""
+    names = {module(path) for path in FILES}
+    known = {module(path): {name for name in imports(path) if name in names} for path in FILES}
+    while leaves := {name for name, needed in known.items() if not needed & known.keys()}:
+        known = {name: needed for name, needed in known.items() if name not in leaves}
+
+    assert sorted(known) == []
+
+
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
