@@ -231,14 +231,10 @@ class Deployments:
 
         Where there is no workflow one is started; where it has ended without ending its deployment, a person is told.
         """
-        with self.database.read() as session:
-            unended = (DeploymentState.PENDING.value, DeploymentState.IN_PROGRESS.value)
-            query = select(DeploymentRow.id).where(
-                DeploymentRow.state.in_(unended), DeploymentRow.requested_at < now - grace
-            )
-            open_ids = list(session.scalars(query))
+        open_ids = self._open(now - grace)
         states = self.workflows.states(open_ids)
         stuck = [each for each in open_ids if states.get(each) not in ("PENDING", "ENQUEUED", "DELAYED")]
+        stuck = [each for each in stuck if each in self._open(now - grace)]  # some may have ended just now
         for each in stuck:
             if each in states:
                 log.error("D-%s: its workflow ended as %s and left it behind", each, states[each])
@@ -246,10 +242,15 @@ class Deployments:
             else:
                 log.error("D-%s has no workflow; starting one", each)
                 with self.database.change() as session:
-                    row = _row(session, each)
-                    if row.state in unended:
-                        self.workflows.enqueue(session, each, f"{row.promotion.model.name}/{row.promotion.stage}")
+                    promotion = _row(session, each).promotion
+                    self.workflows.enqueue(session, each, f"{promotion.model.name}/{promotion.stage}")
         return stuck
+
+    def _open(self, before: datetime) -> list[int]:
+        unended = (DeploymentState.PENDING.value, DeploymentState.IN_PROGRESS.value)
+        query = select(DeploymentRow.id).where(DeploymentRow.state.in_(unended), DeploymentRow.requested_at < before)
+        with self.database.read() as session:
+            return list(session.scalars(query))
 
 
 def _row(session: Session, deployment_id: int) -> DeploymentRow:

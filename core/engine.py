@@ -153,7 +153,7 @@ class Engine:
 
         # Registered before the start, or else the first look at the queue comes a second later.
         self._dbos().register_queue(
-            QUEUE, partition_concurrency=1, polling_interval_sec=self._poll, application_name=APPLICATION
+            QUEUE, partition_concurrency=1, polling_interval_sec=min(self._poll, 1.0), application_name=APPLICATION
         )
         self._processes.enter()
         slow_down_jobs(dbos)

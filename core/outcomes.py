@@ -161,8 +161,8 @@ def _sentence(row: DeploymentRow, outcome: str, words: str) -> str:
         "refused": f"{row.target} refused it{ending}",
         "silent": f"{row.target} did not report within {span(row.timeout_seconds)}.",
         "unreachable": f"{row.target} could not be reached within {span(row.timeout_seconds)}{ending}",
-        "broke": f"Baton could not carry it out ({words or 'unknown'}); {row.target} may hold a half-done deployment. "
-        "A person must look.",
+        "broke": f"Baton could not carry it out ({words or 'unknown'}); {row.target or 'the stage'} may hold a half-done "
+        "deployment. A person must look.",
     }[outcome]
 
 
