@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.local_slack.delivery import ACK_SECONDS
 from tests.scenario.world import POLICY, Baton
 
 
@@ -25,8 +24,10 @@ def delivery(database_url: str) -> str:
 
 @pytest.fixture
 def patience() -> float:
-    """How long Slack waits for an answer; a story that asks for more than this machine can do at once has more."""
-    return ACK_SECONDS
+    """How long Slack waits for an answer. It is longer than Slack's own 3 s, which the bench holds Baton to: here the
+    whole workspace and Baton share one interpreter, on a machine that may have more to do.
+    """
+    return 15.0
 
 
 @pytest.fixture

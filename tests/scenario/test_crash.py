@@ -67,7 +67,7 @@ class Lives(Office):
         return self.alice.wait_for_message(
             PROMO,
             lambda m: not m["ephemeral"] and f"{MODEL} {version} " in shown_text(m) and text in shown_text(m),
-            20.0,
+            30.0,
         )
 
     def champion_now(self) -> str | None:

@@ -12,7 +12,7 @@ from tests.scenario.world import ALICE, BOB, CAROL, MALLORY, PROMO, Baton
 CLICKS = 200
 
 
-@pytest.mark.parametrize("patience", [30.0], ids=[""])  # Slack, the people and Baton share one interpreter here
+@pytest.mark.parametrize("patience", [30.0], ids=[""])
 @pytest.mark.parametrize("delivery", ["socket", "http"])
 def test_two_hundred_clicks_by_four_people_are_one_decision_each(baton: Baton) -> None:
     baton.register("7")

@@ -120,17 +120,17 @@ def test_while_every_call_fails_a_click_still_counts(told: Baton) -> None:
 
     wait(lambda: told.champion() == "7", "the champion")
     told.local("faults/clear")
-    told.card("fraud-detector 7 is champion of production", seconds=5.5)
+    told.card("fraud-detector 7 is champion of production", seconds=15.0)
 
 
 def test_slow_answers_of_slack_hold_up_no_click(told: Baton) -> None:
-    told.slack.latency = 1.0
+    told.slack.latency = 6.0
     card = told.card("P-1")
 
     began = time.monotonic()
     told.approve(card)
 
-    assert time.monotonic() - began < 2.5  # both are acknowledged before the first call is answered
+    assert time.monotonic() - began < 6.0  # both are acknowledged before the first call is answered
     told.slack.latency = 0.0
     told.card("fraud-detector 7 is champion of production")
 
@@ -141,6 +141,11 @@ class TestSockets:
     @pytest.fixture
     def delivery(self) -> str:
         return "socket"
+
+    @pytest.fixture
+    def patience(self) -> float:
+        """What was sent into a socket that was closed just then is never answered."""
+        return 3.0
 
     @pytest.mark.parametrize(
         "act",
@@ -153,7 +158,7 @@ class TestSockets:
         began = time.monotonic()
         wait(lambda: told.alice.command("#ml-promotions", "/promote status") == {"ok": True}, "a command to be taken")
 
-        assert time.monotonic() - began < 9.0
+        assert time.monotonic() - began < 12.0
         told.approve(told.card("P-1"))
         told.card("fraud-detector 7 is champion of production")
 

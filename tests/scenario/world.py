@@ -106,7 +106,7 @@ def version_body(version: str, **changes: Any) -> Json:
     } | changes  # fmt: skip
 
 
-def wait(look: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
+def wait(look: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
     """Look until there is something, until a deadline far beyond what it ever takes."""
     until = time.monotonic() + seconds
     while not (found := look()):
@@ -121,6 +121,13 @@ def reserved_port() -> tuple[socket.socket, int]:
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(("127.0.0.1", 0))
     return held, int(held.getsockname()[1])
+
+
+class Patient(Person):
+    """Somebody who waits far longer than anything takes, so that only what never happens fails."""
+
+    def wait_for(self, look: Callable[[], T | None], timeout: float = 30.0, what: str = "") -> T:
+        return super().wait_for(look, max(timeout, 30.0), what)
 
 
 def _public(message: Json) -> bool:
@@ -175,7 +182,7 @@ class Office:
 
     def person(self, user: str) -> Person:
         if user not in self._people:
-            self._people[user] = Person(self.slack.url, user)
+            self._people[user] = Patient(self.slack.url, user, timeout=60.0)
         return self._people[user]
 
     @property
@@ -216,7 +223,7 @@ class Office:
         self.click(person, message, label)
         return str(person.wait_for_message(PROMO, lambda m: m["ephemeral"] and m["ts"] not in before)["text"])
 
-    def card(self, text: str, seconds: float = 20.0) -> Json:
+    def card(self, text: str, seconds: float = 30.0) -> Json:
         """The newest message in the channel that everybody sees and that shows `text`."""
         return self.alice.wait_for_message(PROMO, lambda m: _public(m) and text in shown_text(m), seconds)
 
