@@ -49,17 +49,33 @@ GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
 UNCLEAR = ("fatal_error", "internal_error", "request_timeout", "service_unavailable")
 
 
+#: Slack limits edits by the workspace, posts by the channel; this names the former where the latter names a channel.
+EDITS = ""
+
+
 class Pace:
-    """A token bucket for each channel: how long until the next post may go out."""
+    """A token bucket for each channel: how long until the next post may go out; and what Slack asked us to wait for."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._now = monotonic
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._stopping = threading.Event()
+        self._held: dict[str, float] = {}
         self._lock = threading.Lock()
+
+    def hold(self, what: str, seconds: float) -> None:
+        """Slack said 429: no more posts to this channel (or `EDITS`) until then, whoever wants them."""
+        with self._lock:
+            self._held[what] = max(self._held.get(what, 0.0), self._now() + seconds)
+
+    def held(self, what: str) -> float:
+        """For how many seconds still."""
+        with self._lock:
+            return max(0.0, self._held.get(what, 0.0) - self._now())
 
     def wait(self, channel: str, kept: float = 0.0) -> float:
         """Seconds to wait before posting to `channel` so that `kept` turns are left; 0.0 takes the turn."""
+        if held := self.held(channel):
+            return held
         with self._lock:
             tokens, at = self._buckets.get(channel, (BURST, self._now()))
             tokens = min(BURST, tokens + (self._now() - at) * PER_SECOND)
@@ -166,7 +182,7 @@ class Messages:
             claimed = store.claim(session, message_id, now)
         if claimed is None:
             return  # shown meanwhile, or somebody else is at it
-        wait = 0.0 if claimed.ts else self.pace.wait(claimed.channel)
+        wait = self.pace.held(EDITS) if claimed.ts else self.pace.wait(claimed.channel)
         if wait:
             self._put_off([claimed], wait, "waits for its turn", lost_answer=claimed.posting_since is not None)
             return
@@ -318,11 +334,13 @@ class Messages:
             with self.database.note() as session:
                 store.repost(session, claims[0], self.clock())
             return
-        after = error.response.headers.get("Retry-After") if error.response.headers else None
+        after = _retry_after(error)
+        if after:
+            self.pace.hold(EDITS if claims[0].ts else claims[0].channel, after)
         unclear = code in UNCLEAR or error.response.status_code >= 500
         level = logging.INFO if code == "ratelimited" else logging.WARNING
         log.log(level, "messages: Slack answered %s to %s for %s", code, method, claims[0].key)
-        wait = float(after) if after else _backoff(claims[0])
+        wait = after or _backoff(claims[0])
         self._put_off(claims, wait, code, lost_answer=not claims[0].ts and (unclear or asked_before))
 
     def _put_off(self, claims: list[store.Claim], seconds: float, error: str, lost_answer: bool) -> None:
@@ -350,6 +368,13 @@ def _fitting(told: Sequence[str]) -> int:
     """How many lines of a story fit into one message; at least one, which then is clipped."""
     sizes = itertools.accumulate(len(each) + 1 for each in told)
     return max(1, sum(size <= STORY for size in sizes))
+
+
+def _retry_after(error: SlackApiError) -> float:
+    """What Slack asks for, in seconds; 0.0 where it asks for nothing. The header's case is any proxy's choice."""
+    headers = {str(name).lower(): str(value) for name, value in (error.response.headers or {}).items()}
+    given = headers.get("retry-after", "")
+    return float(given) if given.isascii() and given.isdigit() else 0.0
 
 
 def _backoff(claimed: store.Claim) -> float:
