@@ -1,1 +1,1 @@
-"""Measurements as ratios: `python -m bench [a b c d]`, or `make bench` for all of them."""
+"""Measurements as ratios: `make bench`, or `python -m bench [a b c d] [--quick]`. What they say: docs/benchmarks.md."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from core.domain.errors import Conflict, Refused
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, DecisionKind, Person, State
+from core.domain.model import Actor, Decision, DecisionKind, Person, State, Tally
 from core.domain.views import PromotionView
 from core.policy import approvals, texts
 from core.policy.schema import Stage
 from core.promotions import Promotions, start_deployment
 from core.store import promotions as store
-from core.store.tables import DecisionRow, PromotionRow
-from core.store.transition import record, transition
+from core.store.audit import Subject
+from core.store.tables import PromotionRow
+from core.store.transition import tell, transition
 
 
 class Decisions:
@@ -29,7 +31,7 @@ class Decisions:
     def approve(self, actor: Actor, promotion_id: int) -> PromotionView:
         """Record one approval; the one that fills the quorum also starts the deployment.
 
-        The view returned is without measurements.
+        The view returned is the one that was decided on, with the decision, without measurements.
 
         Raises `Refused` (not a member, own request, own training, too late, twice) or `Unavailable` (who the person is
         could not be found out).
@@ -63,21 +65,25 @@ class Decisions:
         person, groups = self._who(actor, asked)
         now = self.promotions.clock()
         with self.database.change() as session:
-            promotion = store.row(session, promotion_id, lock=True)  # claimed before it is counted
-            view = store.to_view(promotion, measured=False)
-            expired = self.promotions.expire_if_due(session, promotion, now)
+            view = store.claim(session, promotion_id)  # claimed before it is counted
+            expired = self._expired(session, view, now)
             if not expired:
                 self._refuse_decision(view, actor, person, groups, kind)
-                self._record_decision(session, promotion, actor, kind, groups, reason, now)
-                if kind is DecisionKind.REJECTION:
-                    transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)
-                else:
-                    self._count(session, promotion, actor, now)
-            session.flush()
-            after = store.to_view(promotion, measured=False)
+                view = self._record_decision(session, view, actor, kind, groups, reason, now)
+                if kind is DecisionKind.REJECTION or (view.tally is not None and view.tally.met):
+                    promotion = store.row(session, promotion_id, bare=True)
+                    view = replace(view, state=self._decided(session, promotion, view.tally, actor, now, reason))
         if expired:  # raised only now, so that the end itself is kept
-            raise Conflict("expired", after.standing)
-        return after
+            raise Conflict("expired", expired)
+        return view
+
+    def _expired(self, session: Session, view: PromotionView, now: datetime) -> str:
+        """The sentence for whoever decides too late, once the promotion's end is written down; "" while there is time."""
+        if view.expires_at is None or view.expires_at > now:
+            return ""
+        if not self.promotions.expire_if_due(session, store.row(session, view.id), now):
+            return ""
+        return replace(view, state=State.EXPIRED).standing
 
     def _who(self, actor: Actor, asked: list[str]) -> tuple[Person | None, frozenset[str]]:
         """Asked before the transaction opens: the directory may have to ask Slack."""
@@ -113,31 +119,27 @@ class Decisions:
         )
 
     def _record_decision(
-        self, session: Session, promotion: PromotionRow, actor: Actor, kind: DecisionKind,
+        self, session: Session, view: PromotionView, actor: Actor, kind: DecisionKind,
         groups: frozenset[str], reason: str, now: datetime,
-    ) -> None:  # fmt: skip
-        promotion.decisions.append(
-            DecisionRow(
-                actor=str(actor),
-                actor_name=actor.name,
-                kind=kind.value,
-                reason=reason,
-                groups=sorted(groups),
-                evidence_digest=promotion.evidence_digest,
-                at=now,
-            )
-        )
-        session.flush()
+    ) -> PromotionView:  # fmt: skip
+        decision = Decision(actor, kind, now, tuple(sorted(groups)), reason, view.evidence_digest)
+        counted = store.add_decision(session, view, decision)
         if kind is DecisionKind.APPROVAL:
-            seen = {"groups": sorted(groups), "evidence_digest": promotion.evidence_digest}
-            record(session, promotion, "approved", actor, now, seen)
+            seen = {"groups": sorted(groups), "evidence_digest": view.evidence_digest}
+            about = Subject(view.model, view.version.version, view.stage, view.id)
+            tell(session, about, "approved", actor, now, seen)
+        return counted
 
-    def _count(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime) -> None:
-        counted = store.to_view(promotion, measured=False).tally
+    def _decided(
+        self, session: Session, promotion: PromotionRow, counted: Tally | None, actor: Actor, now: datetime, reason: str
+    ) -> State:
+        """The promotion leaves its waiting: for good unless enough people approved. Where to."""
         if counted is None or not counted.met:
-            return
+            transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)
+            return State.REJECTED
         transition(session, promotion, State.AWAITING_APPROVAL, Event.QUORUM_REACHED, actor, now, counted.sentence)
         start_deployment(session, promotion, Stage.from_rules(promotion.rules), self.promotions.queue, "deploy", now)
+        return State.APPROVED
 
 
 def _groups(view: PromotionView) -> list[str]:

@@ -64,7 +64,7 @@ class Engine:
         self.database = database
         self.executor_id = f"{socket.gethostname()[:60]}-{secrets.token_hex(8)}"
         self._poll = poll
-        self._engine = build_engine(_full_url(database))
+        self._engine = build_engine(_full_url(database), database.turns)
         self._client_lock = threading.Lock()
         self._client: Any = None
         self._processes = Processes(database, self.executor_id, self._under_way, self._resume)

@@ -334,18 +334,18 @@ def start_deployment(
     session: Session, promotion: PromotionRow, stage: Stage, queue: DeploymentQueue, action: str, now: datetime
 ) -> None:
     """The intent to act, in the deciding transaction: a deployment's row and its workflow."""
-    serving = store.champion(session, promotion.model_id, promotion.stage)
     deployment = DeploymentRow(
+        promotion_id=promotion.id,
         action=action,
         target=stage.deploy.target if stage.deploy else "",
         version_id=promotion.version_id,
-        previous_version_id=serving.version_id if serving else None,
+        previous_version_id=store.champion_id(session, promotion.model_id, promotion.stage),
         state=DeploymentState.PENDING.value,
         key=f"baton_{secrets.token_hex(16)}",
         timeout_seconds=int(stage.deploy.timeout.total_seconds()) if stage.deploy else 60,
         requested_at=now,
     )
-    promotion.deployments.append(deployment)
+    session.add(deployment)
     session.flush()
     queue.enqueue(session, deployment.id, f"{promotion.model.name}/{promotion.stage}")
 

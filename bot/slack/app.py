@@ -20,6 +20,7 @@ from bot.slack.desk import Desk
 from bot.slack.listeners import actions, commands, home
 from bot.slack.listeners import forms as form_listeners
 from core.domain.errors import BatonError, Refused
+from core.store.turns import urgent
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class _ErrorHandler:
 
 def dispatch(app: App, _method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
     """One HTTP request of Slack through Bolt. Called in a worker thread, never on the event loop."""
-    response = app.dispatch(BoltRequest(body=body.decode("utf-8", "replace"), headers={**headers}))
+    with urgent():
+        response = app.dispatch(BoltRequest(body=body.decode("utf-8", "replace"), headers={**headers}))
     sent = {name: values[0] for name, values in response.headers.items()}
     return response.status, sent, response.body.encode()

@@ -15,6 +15,8 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.websocket_client import SocketModeClient
 
+from core.store.turns import urgent
+
 log = logging.getLogger(__name__)
 
 #: How often the socket is tried: one that died without a word is noticed, and replaced, within a few of these.
@@ -122,4 +124,6 @@ class SlackConnection:
 
 def _answer(app: App, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
     started = time.time()
-    send_response(client, request, run_bolt_app(app, request), started)
+    with urgent():
+        answer = run_bolt_app(app, request)
+    send_response(client, request, answer, started)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -129,6 +131,12 @@ class Rollback(Part):
     on_alert: Literal["auto", "ask", "notify"] | None = None
 
 
+class BreakGlass(Part):
+    """Who may deploy past a failing gate or missing approvals, in an emergency and with a reason."""
+
+    allowed: tuple[Name, ...] = Field(min_length=1)
+
+
 class Stage(Part):
     """One stage. Without `deploy`, a promotion only records its champion; without `approvals`, nobody may approve."""
 
@@ -143,6 +151,7 @@ class Stage(Part):
     rollout: Rollout = Rollout()
     verify: Verify | None = None
     rollback: Rollback = Rollback()
+    break_glass: BreakGlass | None = None
 
     def rules(self) -> dict[str, Any]:
         """The stage as plain JSON, defaults written out, kept with each promotion: no later release changes it."""
@@ -151,4 +160,10 @@ class Stage(Part):
     @classmethod
     def from_rules(cls, rules: dict[str, Any]) -> Stage:
         """Back from a promotion. Raises pydantic's `ValidationError` for what `rules` never wrote."""
-        return cls.model_validate(rules)
+        return _parsed(json.dumps(rules))
+
+
+@lru_cache(256)
+def _parsed(rules: str) -> Stage:
+    """Promotions carry the same few rules again and again, and checking them costs more than reading them."""
+    return Stage.model_validate(json.loads(rules))

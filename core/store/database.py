@@ -10,10 +10,9 @@ Three ways in, all short:
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -21,11 +20,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
 
+from core.store.turns import Turns
+
 #: Any constant that only Baton uses: "baton" as a number.
 CHANGE_LOCK = 0x6261746F6E
 BUSY_TIMEOUT_MS = 10_000
 #: Under this key a session keeps which subjects' messages its transaction made stale.
 STALE = "baton.stale"
+#: Under this key a connection to SQLite keeps whether it is its turn to write.
+TURN = "baton.turn"
 
 
 def normalise(url: str) -> URL:
@@ -48,15 +51,15 @@ def normalise(url: str) -> URL:
     return parsed
 
 
-def build_engine(url: str | URL, **options: Any) -> Engine:
-    """An engine set up as Baton and its workflow engine both need it."""
+def build_engine(url: str | URL, turns: Turns | None = None, **options: Any) -> Engine:
+    """An engine set up as Baton and its workflow engine both need it. On SQLite their writers share `turns`."""
     parsed = normalise(url) if isinstance(url, str) else url
     if parsed.drivername == "sqlite":
         options.setdefault("connect_args", {"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         options.setdefault("max_overflow", -1)
         engine = create_engine(parsed, **options)
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        _take_turns(engine, turns or Turns())
         return engine
     options.setdefault("pool_pre_ping", True)
     options.setdefault("pool_size", 10)
@@ -84,9 +87,27 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.create_function("unixepoch", 1, lambda _: time.time())
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("baton_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+def _take_turns(engine: Engine, turns: Turns) -> None:
+    """Begin transactions; a writer's turn lasts until its connection is back in the pool, since then it has committed."""
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("baton_reads", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        if not connection.info.get(TURN):
+            # In vain only where somebody writes in the middle of writing: SQLite then says so itself.
+            connection.info[TURN] = turns.take(BUSY_TIMEOUT_MS / 1000)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def returned(_connection: object, record: Any) -> None:
+        if record.info.pop(TURN, False):
+            turns.give()
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "checkin", returned)
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
 
 
 def _nobody(_subjects: set[int]) -> None:
@@ -99,10 +120,10 @@ class Database:
     def __init__(self, url: str | URL, **options: Any) -> None:
         #: Told, after each change that committed, which subjects' messages went stale (`core.store.messages`).
         self.after_change: Callable[[set[int]], None] = _nobody
-        self.engine = build_engine(url, **options)
+        #: For whatever else in this process writes into the same database.
+        self.turns = Turns()
+        self.engine = build_engine(url, self.turns, **options)
         self.dialect = self.engine.dialect.name
-        #: Writers of this process take turns here: SQLite itself would have them sleep and try again, and some starve.
-        self._turn: AbstractContextManager[Any] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         # One snapshot for all statements of a look, as SQLite has it anyway.
         snapshot = {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ"}
@@ -113,17 +134,27 @@ class Database:
     @contextmanager
     def change(self) -> Iterator[Session]:
         """A transaction that changes the truth; serialised. Commits at the end, rolls back on any error."""
-        with self._turn, self._sessions.begin() as session:
+        with self._one_at_a_time(), self._sessions.begin() as session:
             if self.dialect == "postgresql":
-                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHANGE_LOCK})
+                session.execute(_LOCK, {"lock": CHANGE_LOCK})
             yield session
         if stale := session.info.pop(STALE, None):
             self.after_change(stale)
 
     @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """PostgreSQL's lock knows no urgency, and who waits for it holds a connection; SQLite's writers queue anyway."""
+        mine = self.dialect == "postgresql" and self.turns.take(BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            if mine:
+                self.turns.give()
+
+    @contextmanager
     def note(self) -> Iterator[Session]:
         """A transaction of book-keeping."""
-        with self._turn, self._sessions.begin() as session:
+        with self._sessions.begin() as session:
             yield session
 
     @contextmanager

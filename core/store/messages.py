@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.store.database import STALE
@@ -14,6 +14,15 @@ from core.store.tables import AuditEvent, MessageRow, PromotionRow
 
 #: How long one process may be at work on one message before another may take it over.
 CLAIM = timedelta(seconds=30)
+#: Built once, and over plain rows: every click waits for these.
+_MESSAGES = MessageRow.__table__
+_CARD_STALE = (
+    update(_MESSAGES)  # type: ignore[arg-type]
+    .where(_MESSAGES.c.key == bindparam("card"))
+    .values(wanted=_MESSAGES.c.wanted + 1, due_at=bindparam("at"), attempts=0)
+)
+_CHANNEL = select(_MESSAGES.c.channel).where(_MESSAGES.c.key == bindparam("card"))
+_ADD = insert(_MESSAGES)  # type: ignore[arg-type]
 
 
 def _went_stale(session: Session, subject: int) -> None:
@@ -37,27 +46,24 @@ def open_card(session: Session, promotion: PromotionRow, channel: str, at: datet
     )
 
 
-def tell_story(session: Session, promotion: PromotionRow, event: AuditEvent, at: datetime) -> None:
-    """The card is stale, and the thread gets a line for `event`."""
-    _went_stale(session, promotion.id)
-    session.execute(
-        update(MessageRow)
-        .where(MessageRow.key == f"card:{promotion.id}")
-        .values(wanted=MessageRow.wanted + 1, due_at=at, attempts=0)
-    )
-    channel = session.scalar(select(MessageRow.channel).where(MessageRow.key == f"card:{promotion.id}"))
-    if channel is not None:
-        session.add(
-            MessageRow(
-                key=f"thread:{promotion.id}:{event.seq}",
-                kind="thread",
-                promotion_id=promotion.id,
-                channel=channel,
-                body={"seq": event.seq},
-                due_at=at,
-                created_at=at,
-            )
-        )
+def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datetime) -> None:
+    """The promotion's card is stale, and its thread gets a line for `event`."""
+    _went_stale(session, promotion_id)
+    card = {"card": f"card:{promotion_id}"}
+    channel = session.execute(_CHANNEL, card).scalar()
+    if channel is None:
+        return
+    session.execute(_CARD_STALE, {**card, "at": at})
+    line = {
+        "key": f"thread:{promotion_id}:{event.seq}",
+        "kind": "thread",
+        "promotion_id": promotion_id,
+        "channel": channel,
+        "body": {"seq": event.seq},
+        "due_at": at,
+        "created_at": at,
+    }
+    session.execute(_ADD, line)
 
 
 def tell_directly(session: Session, promotion: PromotionRow, user_id: str, about: str, at: datetime) -> None:

@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, defaultload
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.orm import Session, defaultload, lazyload
 
 from core.domain.errors import BadInput, NotFound
 from core.domain.lifecycle import ACTIVE
-from core.domain.model import Actor, Decision, DecisionKind, DeploymentState, Kind, Outcome, State, Verdict
+from core.domain.model import (
+    Actor,
+    Decision,
+    DecisionKind,
+    DeploymentState,
+    Kind,
+    ModelVersion,
+    Outcome,
+    State,
+    Tally,
+    Verdict,
+)
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import tally
 from core.policy.eligibility import Served
 from core.policy.schema import Stage
-from core.store.registry import to_model_version
+from core.store.registry import lineage_from_json, to_model_version
 from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel, Version
 
 ACTIVE_STATES = tuple(state.value for state in ACTIVE)
+
+#: What every click waits for is built once, and reads plain rows, which cost a third of objects.
+_P, _D, _V = PromotionRow.__table__, DecisionRow.__table__, Version.__table__
+_RULES = select(_P.c.rules).where(_P.c.id == bindparam("id"))
+_CLAIMED = (
+    select(
+        _P, RegisteredModel.__table__.c.name, _V.c.version, _V.c.artifact_uri, _V.c.digest, _V.c.lineage, _V.c.tags,
+        _V.c.registered_by, _V.c.registered_at,
+    )
+    .join_from(_P, _V, _V.c.id == _P.c.version_id)
+    .join(RegisteredModel.__table__, RegisteredModel.__table__.c.id == _P.c.model_id)
+    .where(_P.c.id == bindparam("id"))
+    .with_for_update(of=_P)
+)  # fmt: skip
+_BARE = (
+    lazyload(PromotionRow.decisions),
+    lazyload(PromotionRow.deployments),
+    defaultload(PromotionRow.version).lazyload(Version.measurements),
+)
+_CHAMPION_ID = select(Champion.__table__.c.version_id).where(
+    Champion.__table__.c.model_id == bindparam("model"),
+    Champion.__table__.c.stage == bindparam("stage"),
+    Champion.__table__.c.until.is_(None),
+)
+_DECISIONS = select(_D).where(_D.c.promotion_id == bindparam("id")).order_by(_D.c.id)
+_ADD_DECISION = insert(_D)  # type: ignore[arg-type]
 
 
 def number(ref: str, letter: str = "P") -> int:
@@ -32,27 +70,64 @@ def number(ref: str, letter: str = "P") -> int:
     return int(match[1])
 
 
-def row(session: Session, promotion_id: int, lock: bool = False) -> PromotionRow:
-    """The promotion's row, claimed for this transaction when `lock` (and then without its measurements, which no
-    decision reads: see `to_view`). Raises `NotFound`.
+def row(session: Session, promotion_id: int, lock: bool = False, bare: bool = False) -> PromotionRow:
+    """The promotion's row, claimed for this transaction when `lock`; what hangs on it only when asked for where `bare`.
+
+    Raises `NotFound`.
     """
     query = select(PromotionRow).where(PromotionRow.id == promotion_id)
+    if bare:
+        query = query.options(*_BARE)
     if lock:
-        unmeasured = defaultload(PromotionRow.version).lazyload(Version.measurements)
-        query = query.with_for_update(of=PromotionRow).options(unmeasured)
+        query = query.with_for_update(of=PromotionRow)
     found = session.scalar(query)
     if found is None:
-        raise NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
+        raise _unknown(promotion_id)
     return found
+
+
+def _unknown(promotion_id: int) -> NotFound:
+    return NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
 
 
 def groups_asked(session: Session, promotion_id: int) -> list[str]:
     """The groups whose members may decide on a promotion, by the rules it carries. Raises `NotFound`."""
-    rules = session.scalar(select(PromotionRow.rules).where(PromotionRow.id == promotion_id))
-    if rules is None:
-        raise NotFound("unknown-promotion", f"There is no promotion P-{promotion_id}.")
-    approvals = Stage.from_rules(rules).approvals
+    found = session.execute(_RULES, {"id": promotion_id}).first()
+    if found is None:
+        raise _unknown(promotion_id)
+    approvals = Stage.from_rules(found.rules).approvals
     return [each.group for each in approvals.from_] if approvals else []
+
+
+def claim(session: Session, promotion_id: int) -> PromotionView:
+    """The promotion as a decision needs it, claimed for this transaction: without measurements, champion and
+    deployments. Raises `NotFound`.
+    """
+    found = session.execute(_CLAIMED, {"id": promotion_id}).first()
+    if found is None:
+        raise _unknown(promotion_id)
+    version = ModelVersion(
+        found.name, found.version, found.artifact_uri, found.digest, lineage_from_json(found.lineage),
+        tags=found.tags, registered_by=found.registered_by, registered_at=found.registered_at, id=found.version_id,
+    )  # fmt: skip
+    return _view(found, version, None, tuple(map(_decision, session.execute(_DECISIONS, {"id": promotion_id}))), ())
+
+
+def add_decision(session: Session, view: PromotionView, decision: Decision) -> PromotionView:
+    """Keep a decision; the promotion with it. The database refuses a second one of the same person."""
+    row = {
+        "promotion_id": view.id,
+        "actor": str(decision.actor),
+        "actor_name": decision.actor.name,
+        "kind": decision.kind.value,
+        "reason": decision.reason,
+        "groups": list(decision.groups),
+        "evidence_digest": decision.evidence_digest,
+        "at": decision.at,
+    }
+    session.execute(_ADD_DECISION, row)
+    decisions = (*view.decisions, decision)
+    return replace(view, decisions=decisions, tally=_tally(view.kind, Stage.from_rules(view.rules), decisions))
 
 
 def load(session: Session, promotion_id: int) -> PromotionView:
@@ -101,6 +176,12 @@ def champion(session: Session, model_id: int, stage: str) -> Champion | None:
     )
 
 
+def champion_id(session: Session, model_id: int, stage: str) -> int | None:
+    """The version that serves a stage, by its row's id."""
+    found: int | None = session.execute(_CHAMPION_ID, {"model": model_id, "stage": stage}).scalar()
+    return found
+
+
 def served(session: Session, version_id: int) -> dict[str, Served]:
     """When a version last served which stage, and whether it was rolled back from it."""
     rows = session.execute(
@@ -129,24 +210,35 @@ def champions(session: Session, model: str | None = None, limit: int = 30) -> li
     return [(name, row.stage, row.version.version) for name, row in session.execute(query)]
 
 
-def to_view(found: PromotionRow, measured: bool = True) -> PromotionView:
-    """A row and what hangs on it, as one frozen value. Unless `measured`, without measurements and champion."""
-    rules = Stage.from_rules(found.rules)
-    decisions = tuple(_decision(decision) for decision in found.decisions)
-    counted = found.kind == Kind.PROMOTION and rules.approvals is not None and not rules.approvals.automatic
+def to_view(found: PromotionRow) -> PromotionView:
+    """A row and what hangs on it, as one frozen value."""
+    return _view(
+        found,
+        to_model_version(found.version),
+        to_model_version(found.champion_version) if found.champion_version else None,
+        tuple(_decision(decision) for decision in found.decisions),
+        tuple(deployment_view(each) for each in found.deployments),
+    )
+
+
+def _view(
+    found: Any, version: ModelVersion, champion: ModelVersion | None,
+    decisions: tuple[Decision, ...], deployments: tuple[DeploymentView, ...],
+) -> PromotionView:  # fmt: skip
+    """`found` has the columns of a promotion: its row, or what `_CLAIMED` selects."""
     return PromotionView(
         id=found.id,
         kind=Kind(found.kind),
         state=State(found.state),
-        model=found.model.name,
-        version=to_model_version(found.version, measured),
-        champion=to_model_version(found.champion_version) if measured and found.champion_version else None,
+        model=version.model,
+        version=version,
+        champion=champion,
         stage=found.stage,
         requester=Actor.parse(found.requester, found.requester_name),
         reason=found.reason,
         verdicts=tuple(verdict_from_json(each) for each in found.verdicts),
         decisions=decisions,
-        tally=tally(rules.approvals, decisions) if counted else None,
+        tally=_tally(Kind(found.kind), Stage.from_rules(found.rules), decisions),
         rules=found.rules,
         policy_version=found.policy_version,
         evidence_digest=found.evidence_digest,
@@ -156,11 +248,17 @@ def to_view(found: PromotionRow, measured: bool = True) -> PromotionView:
         ended_at=found.ended_at,
         end_reason=found.end_reason,
         ended_by=Actor.parse(found.ended_by, found.ended_by_name) if found.ended_by else None,
-        deployments=tuple(deployment_view(each) for each in found.deployments),
+        deployments=deployments,
     )
 
 
-def _decision(found: DecisionRow) -> Decision:
+def _tally(kind: Kind, rules: Stage, decisions: tuple[Decision, ...]) -> Tally | None:
+    counted = kind is Kind.PROMOTION and rules.approvals is not None and not rules.approvals.automatic
+    return tally(rules.approvals, decisions) if counted else None
+
+
+def _decision(found: Any) -> Decision:
+    """`found` has the columns of a decision."""
     return Decision(
         actor=Actor.parse(found.actor, found.actor_name),
         kind=DecisionKind(found.kind),

@@ -289,8 +289,8 @@ def served(session: Session, version_id: int) -> dict[str, Served]:
 # -- rows and values ---------------------------------------------------------------------------------------------
 
 
-def to_model_version(row: Version, measured: bool = True) -> ModelVersion:
-    """A version's row, with what hangs on it, as one frozen value; without its measurements where nobody reads them."""
+def to_model_version(row: Version) -> ModelVersion:
+    """A version's row, with what hangs on it, as one frozen value."""
     return ModelVersion(
         model=row.model.name,
         version=row.version,
@@ -299,7 +299,7 @@ def to_model_version(row: Version, measured: bool = True) -> ModelVersion:
         lineage=lineage_from_json(row.lineage),
         measurements=tuple(
             Measurement(m.name, m.value, m.raw, m.slice, m.dataset, m.dataset_digest, m.samples)
-            for m in (row.measurements if measured else ())
+            for m in row.measurements
         ),
         tags=dict(row.tags),
         registered_by=row.registered_by,

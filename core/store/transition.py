@@ -65,5 +65,14 @@ def record(
     deployment_id: int | None = None,
 ) -> None:
     """Something happened to `promotion` that is no change of state: audit event, thread line, card stale."""
-    event = audit.append(session, at, actor, kind, audit.Subject.of(promotion, deployment_id), data)
-    messages.tell_story(session, promotion, event, at)
+    tell(session, audit.Subject.of(promotion, deployment_id), kind, actor, at, data)
+
+
+def tell(
+    session: Session, subject: audit.Subject, kind: str, actor: Actor, at: datetime, data: dict[str, Any] | None = None
+) -> None:
+    """The same for whoever has no row at hand; `subject` is about a promotion."""
+    session.flush()  # the card may be new
+    event = audit.append(session, at, actor, kind, subject, data)
+    if subject.promotion_id is not None:
+        messages.tell_story(session, subject.promotion_id, event, at)

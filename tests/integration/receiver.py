@@ -79,6 +79,8 @@ class Receiver:
 
     def _receive(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers["content-length"]))
+        if len(body) < int(handler.headers["content-length"]):
+            return  # the sender was killed in the middle of it
         headers = {name.lower(): value for name, value in handler.headers.items()}
         try:
             standardwebhooks.Webhook(SECRET).verify(body, headers)

@@ -1,4 +1,4 @@
-"""A whole Baton for each story: SQLite with Socket Mode, PostgreSQL with signed HTTP; a story may ask for any pair."""
+"""A whole Baton for each story, on each database; signed HTTP unless a story, or its file, asks for Socket Mode."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.slack import messages
 from tests.scenario.world import POLICY, Baton
 
 
@@ -17,9 +18,16 @@ def policy() -> str:
 
 
 @pytest.fixture
-def delivery(database_url: str) -> str:
+def delivery() -> str:
     """How Slack reaches Baton; parametrize it to have both on every database."""
-    return "socket" if database_url.startswith("sqlite") else "http"
+    return "http"
+
+
+@pytest.fixture
+def posts_a_second(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Stories are told faster than Slack would let Baton, but where that is what the story is about."""
+    monkeypatch.setattr(messages, "PER_SECOND", 20.0)
+    return messages.PER_SECOND
 
 
 @pytest.fixture
@@ -31,7 +39,9 @@ def patience() -> float:
 
 
 @pytest.fixture
-def baton(tmp_path: Path, database_url: str, delivery: str, policy: str, patience: float) -> Iterator[Baton]:
+def baton(
+    tmp_path: Path, database_url: str, delivery: str, policy: str, patience: float, posts_a_second: float
+) -> Iterator[Baton]:
     """Baton at work. After the story: the audit chain verifies, and Slack refused nothing for what Baton said."""
     office = Baton(tmp_path, delivery, policy, database_url, patience)
     try:

@@ -10,6 +10,12 @@ from bot.local_slack.person import Json, labels, shown_text
 from tests.scenario.world import Baton
 
 
+@pytest.fixture
+def delivery(database_url: str) -> str:
+    """Socket Mode on one database, HTTP on the other."""
+    return "socket" if database_url.startswith("sqlite") else "http"
+
+
 def open_form(baton: Baton, command: str = "/promote") -> Json:
     assert baton.alice.command("#ml-promotions", command) == {"ok": True}
     return baton.alice.wait_for_view()

@@ -12,6 +12,12 @@ from tests.scenario.world import Baton, wait
 
 
 @pytest.fixture
+def delivery(database_url: str) -> str:
+    """Socket Mode on one database, HTTP on the other."""
+    return "socket" if database_url.startswith("sqlite") else "http"
+
+
+@pytest.fixture
 def told(baton: Baton) -> Baton:
     """A promotion that waits, with its card posted and its story told."""
     baton.register("7")
@@ -135,6 +141,24 @@ def test_slow_answers_of_slack_hold_up_no_click(told: Baton) -> None:
     assert time.monotonic() - began < 6.0  # both are acknowledged before the first call is answered
     told.slack.latency = 0.0
     told.card("fraud-detector 7 is champion of production")
+
+
+class TestPace:
+    """As fast as in life, at a Slack that counts."""
+
+    @pytest.fixture
+    def posts_a_second(self) -> float:
+        return 1.0
+
+    def test_a_burst_of_requests_never_meets_slacks_limit(self, baton: Baton) -> None:
+        baton.slack.web._enforce = True
+        for number in range(7):
+            baton.register(str(number), model=f"model-{number}")
+            baton.command(baton.alice, f"/promote model-{number} {number} to production")
+
+        wait(lambda: len(baton.cards()) == 7, "every card")
+
+        assert [call["method"] for call in baton.calls() if call["status"] == 429] == []
 
 
 class TestSockets:
