@@ -24,13 +24,26 @@ def cross_check(policy: Policy) -> Iterator[Wrong]:
         yield from _stage(policy, stage, here)
         if stage.approvals is not None:
             yield from _approvals(policy, stage.approvals, (*here, "approvals"))
+    for index, group in enumerate(policy.stop.allowed if policy.stop else ()):
+        yield from _known(("stop", "allowed", index), group, "group", policy.groups)
     for pattern, override in policy.models.items():
         if override.registry is not None:
             yield from _known(("models", pattern, "registry"), override.registry, "registry", policy.registries)
 
 
 def _arrival(stage: Stage) -> Iterator[Wrong]:
-    for key in ("requires", "soak", "gates", "approvals", "freeze", "deploy", "rollout", "verify", "rollback"):
+    for key in (
+        "requires",
+        "soak",
+        "gates",
+        "approvals",
+        "freeze",
+        "deploy",
+        "rollout",
+        "verify",
+        "rollback",
+        "break_glass",
+    ):
         if getattr(stage, key) != type(stage).model_fields[key].default:
             problem = f"versions arrive in {shown(stage.name)} by being registered, so this would never act"
             yield ("stages", 0, key), problem, "remove it, or put a stage such as development before this one"
@@ -59,6 +72,8 @@ def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
         yield from _known(at, stage.rollout.analysis.source, "source", policy.sources)
     for index, group in enumerate(stage.rollback.allowed):
         yield from _known((*here, "rollback", "allowed", index), group, "group", policy.groups)
+    for index, group in enumerate(stage.break_glass.allowed if stage.break_glass else ()):
+        yield from _known((*here, "break_glass", "allowed", index), group, "group", policy.groups)
 
 
 def _approvals(policy: Policy, rule: Approvals, here: Path) -> Iterator[Wrong]:

@@ -31,10 +31,6 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("stages.*.soak", "soak times"),
-    NotYet("stages.*.freeze", "freeze windows"),
-    NotYet("stages.*.approvals.remind", "reminders"),
-    NotYet("stages.*.approvals.escalate", "escalation"),
     NotYet(
         "stages.*.rollout.strategy",
         "canary and blue-green rollouts",

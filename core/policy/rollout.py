@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.policy.fields import Allowance, Duration, Moment, Name, Number, Part, TimeZone, shown, whole, wrong
+from core.policy.fields import (
+    Allowance,
+    Duration,
+    Moment,
+    Name,
+    Number,
+    Part,
+    TimeOfDay,
+    TimeZone,
+    shown,
+    whole,
+    wrong,
+)
 
 Limit = Annotated[int, whole(0, 1_000)]
 Percent = Annotated[int, whole(1, 100)]
@@ -86,14 +99,19 @@ class Verify(Part):
 
 
 class Freeze(Part):
-    """A time in which nothing is promoted: recurring (`rrule`, `duration`) or once (`from`, `until`)."""
+    """A time in which nothing is promoted (`deny`), or in which alone something is (`allow`).
+
+    Recurring (`rrule`, `duration`) or once (`from`, `until`; a date means its first moment). `reason` is shown.
+    """
 
     name: Name
+    kind: Literal["deny", "allow"] = "deny"
     rrule: str | None = None
     duration: Duration | None = None
     from_: Moment | None = Field(None, alias="from")
     until: Moment | None = None
     timezone: TimeZone = "UTC"
+    reason: str = Field("", max_length=500)
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
@@ -108,15 +126,37 @@ class Freeze(Part):
         return self
 
 
+class QuietHours(Part):
+    """When nobody is reminded, in each person's own time zone."""
+
+    from_: TimeOfDay = Field(alias="from")
+    until: TimeOfDay
+    weekends: bool = True
+
+
 def _order(moment: date | datetime) -> str:
     return moment.isoformat()
 
 
-def _check_rrule(text: str) -> None:
-    from dateutil.rrule import rrulestr
+def rule_of(text: str) -> Any:
+    """A recurrence rule as dateutil has it. It counts from a Monday's midnight unless it names its own DTSTART.
 
+    Raises `ValueError` and whatever else dateutil raises for what is no rule.
+    """
+    from dateutil.rrule import DAILY, rrulestr
+
+    found = rrulestr(text, dtstart=datetime(2024, 1, 1), cache=True)  # noqa: DTZ001 - times of the wall
+    if getattr(found, "_freq", DAILY) > DAILY:  # a rule for every second would keep us counting for hours
+        raise ValueError("faster than daily")
+    found.after(datetime(2026, 1, 1))  # noqa: DTZ001 - a DTSTART with a zone is refused here
+    return found
+
+
+def _check_rrule(text: str) -> None:
+    if re.search(r"FREQ=(HOURLY|MINUTELY|SECONDLY)", text, re.IGNORECASE):
+        raise wrong(f"{shown(text)} recurs more often than daily", "write FREQ=DAILY or slower", "rrule")
     try:
-        rrulestr(text, dtstart=datetime(2026, 1, 1))  # noqa: DTZ001 - only the rule's form is looked at
+        rule_of(text)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise wrong(
             f"{shown(text)} is not a recurrence rule", 'write one such as "FREQ=WEEKLY;BYDAY=SA,SU"', "rrule"

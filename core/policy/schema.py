@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from core.policy.connections import AlertSender, Prometheus, Registry, Target
 from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDay, TimeZone, shown, wrong
+from core.policy.rollout import QuietHours
 from core.policy.stages import Stage
 
 __all__ = ["EXAMPLE", "Policy", "Stage"]
@@ -42,6 +43,8 @@ class SlackSettings(Part):
 
     channel: Channel
     digest: DigestPlan | None = None
+    quiet_hours: QuietHours | None = None
+    owner: Member | None = None  #: told when something is wrong with the policy's channels
 
 
 class ModelOverride(Part):
@@ -51,6 +54,12 @@ class ModelOverride(Part):
     channel: Channel | None = None
     registry: Name | None = None
     write_back: Literal["alias"] | None = None
+
+
+class StopButton(Part):
+    """Who may stop and resume every promotion; where nobody is named, whoever may roll some stage back."""
+
+    allowed: tuple[Name, ...] = Field(min_length=1)
 
 
 class Bundle(Part):
@@ -81,6 +90,7 @@ class Policy(Part):
     registries: dict[Name, Registry] = Field(default_factory=dict)
     sources: dict[Name, Prometheus] = Field(default_factory=dict)
     alerts: dict[Name, AlertSender] = Field(default_factory=dict)
+    stop: StopButton | None = None
     _text: str = PrivateAttr("")
     _file: str = PrivateAttr("baton.yml")
     _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)

@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.domain.lifecycle import ACTIVE
 from core.domain.model import DecisionKind, DeploymentState, Kind, State
-
-BIG = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's rowid must be spelled INTEGER
-
-
-class Utc(TypeDecorator[datetime]):
-    """An aware moment, kept in UTC. SQLite forgets zones, so it is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Refuse naive moments; store UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a moment without a time zone: {value!r}")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give UTC back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: Utc, dict[str, Any]: JSON, list[Any]: JSON, str: Text}  # noqa: RUF012
-
-
-def _one_of(column: str, values: type[State] | type[Kind] | type[DeploymentState] | type[DecisionKind]) -> str:
-    return f"{column} IN ({', '.join(repr(v.value) for v in values)})"
-
+from core.store.base import BIG, Base, one_of, unique_while
 
 ACTIVE_SQL = f"state IN ({', '.join(repr(s.value) for s in sorted(ACTIVE))})"
 
@@ -129,16 +72,9 @@ class PromotionRow(Base):
 
     __tablename__ = "promotions"
     __table_args__ = (
-        CheckConstraint(_one_of("state", State), "state"),
-        CheckConstraint(_one_of("kind", Kind), "kind"),
-        Index(
-            "uq_promotions_active",
-            "model_id",
-            "stage",
-            unique=True,
-            sqlite_where=text(ACTIVE_SQL),
-            postgresql_where=text(ACTIVE_SQL),
-        ),
+        CheckConstraint(one_of("state", State), "state"),
+        CheckConstraint(one_of("kind", Kind), "kind"),
+        unique_while(ACTIVE_SQL, "uq_promotions_active", "model_id", "stage"),
         Index("ix_promotions_state_expires", "state", "expires_at"),
         Index("ix_promotions_model_stage", "model_id", "stage", "id"),
         Index("ix_promotions_ended", "ended_at"),
@@ -164,6 +100,11 @@ class PromotionRow(Base):
     end_reason: Mapped[str] = mapped_column(default="")
     ended_by: Mapped[str] = mapped_column(default="")
     ended_by_name: Mapped[str] = mapped_column(default="")
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)  #: what `evidence_digest` covers, as it was
+    waiting_for: Mapped[str] = mapped_column(
+        default=""
+    )  #: why it is approved and not deployed yet; "" while it need not wait
+    waiting_until: Mapped[datetime | None]
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])
@@ -172,10 +113,17 @@ class PromotionRow(Base):
 
 
 class DecisionRow(Base):
-    """What one person said of one promotion; once."""
+    """What one person said of one promotion, for themselves or for the person who delegated to them; counts once.
+
+    `void_at`: since when it no longer counts (withdrawn, or the evidence changed); what it said stays.
+    """
 
     __tablename__ = "decisions"
-    __table_args__ = (UniqueConstraint("promotion_id", "actor"), CheckConstraint(_one_of("kind", DecisionKind), "kind"))
+    __table_args__ = (
+        unique_while("void_at IS NULL", "uq_decisions_actor", "promotion_id", "actor"),
+        unique_while("void_at IS NULL", "uq_decisions_principal", "promotion_id", "principal"),
+        CheckConstraint(one_of("kind", DecisionKind), "kind"),
+    )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"))
     actor: Mapped[str]
@@ -185,6 +133,10 @@ class DecisionRow(Base):
     groups: Mapped[list[Any]]  #: the policy groups that the person was in when they decided
     evidence_digest: Mapped[str]  #: what they saw
     at: Mapped[datetime]
+    principal: Mapped[str]  #: whose seat it fills: the actor's own, or that of whoever delegated to them
+    principal_name: Mapped[str]
+    void_at: Mapped[datetime | None]
+    void_reason: Mapped[str] = mapped_column(default="")
 
 
 class Champion(Base):
@@ -192,14 +144,7 @@ class Champion(Base):
 
     __tablename__ = "champions"
     __table_args__ = (
-        Index(
-            "uq_champions_current",
-            "model_id",
-            "stage",
-            unique=True,
-            sqlite_where=text("until IS NULL"),
-            postgresql_where=text("until IS NULL"),
-        ),
+        unique_while("until IS NULL", "uq_champions_current", "model_id", "stage"),
         Index("ix_champions_history", "model_id", "stage", "since"),
         Index("ix_champions_version", "version_id", "stage"),
         CheckConstraint("until IS NULL OR until >= since", "order"),
@@ -221,8 +166,8 @@ class DeploymentRow(Base):
 
     __tablename__ = "deployments"
     __table_args__ = (
-        UniqueConstraint("promotion_id", "action"),
-        CheckConstraint(_one_of("state", DeploymentState), "state"),
+        unique_while("state <> 'cancelled'", "uq_deployments_action", "promotion_id", "action"),
+        CheckConstraint(one_of("state", DeploymentState), "state"),
         CheckConstraint("action IN ('deploy', 'rollback')", "action"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
@@ -247,6 +192,82 @@ class DeploymentRow(Base):
     promotion: Mapped[PromotionRow] = relationship(back_populates="deployments")
     version: Mapped[Version] = relationship(foreign_keys=[version_id])
     previous_version: Mapped[Version | None] = relationship(foreign_keys=[previous_version_id])
+
+
+class BarrierRow(Base):
+    """What a person, or a rollback, put in the way until it is lifted: a stop, a hold or a veto. "" means every one."""
+
+    __tablename__ = "barriers"
+    __table_args__ = (
+        unique_while("lifted_at IS NULL", "uq_barriers_standing", "kind", "model", "version", "stage"),
+        CheckConstraint("kind IN ('stop', 'hold', 'veto')", "kind"),
+    )
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
+    kind: Mapped[str]
+    model: Mapped[str]
+    version: Mapped[str] = mapped_column(default="")
+    stage: Mapped[str] = mapped_column(default="")  #: of a veto: the first stage that it bars
+    reason: Mapped[str]
+    actor: Mapped[str]
+    actor_name: Mapped[str]
+    promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))  #: the rollback that placed a hold
+    placed_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str] = mapped_column(default="")
+    lifted_by_name: Mapped[str] = mapped_column(default="")
+    lifted_reason: Mapped[str] = mapped_column(default="")
+
+
+class OverrideRow(Base):
+    """Break-glass: who deployed a promotion past what, why, and who has looked at it since."""
+
+    __tablename__ = "overrides"
+    __table_args__ = (
+        CheckConstraint("reviewed_by <> actor", "somebody_else"),
+        Index(
+            "ix_overrides_open", "at", sqlite_where=text("reviewed_at IS NULL"),
+            postgresql_where=text("reviewed_at IS NULL"),
+        ),
+    )  # fmt: skip
+    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), primary_key=True, autoincrement=False)
+    actor: Mapped[str]
+    actor_name: Mapped[str]
+    reason: Mapped[str]
+    bypassed: Mapped[list[Any]]  #: one sentence each
+    at: Mapped[datetime]
+    reviewed_at: Mapped[datetime | None]
+    reviewed_by: Mapped[str] = mapped_column(default="")
+    reviewed_by_name: Mapped[str] = mapped_column(default="")
+    review: Mapped[str] = mapped_column(default="")
+
+
+class DelegationRow(Base):
+    """Somebody decides for somebody else, for a while; one delegate a person at a time."""
+
+    __tablename__ = "delegations"
+    __table_args__ = (
+        unique_while("ended_at IS NULL", "uq_delegations_principal", "principal"),
+        Index("ix_delegations_delegate", "delegate", "until"),
+        CheckConstraint("principal <> delegate", "somebody_else"),
+        CheckConstraint("until > since", "order"),
+    )
+    id: Mapped[int] = mapped_column(BIG, primary_key=True)
+    principal: Mapped[str]  #: a Slack user id, as `delegate`
+    principal_name: Mapped[str]
+    delegate: Mapped[str]
+    delegate_name: Mapped[str]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  #: taken back before its time, or replaced
+
+
+class PreferenceRow(Base):
+    """What one person wants of Baton."""
+
+    __tablename__ = "preferences"
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[datetime]
 
 
 class MessageRow(Base):
