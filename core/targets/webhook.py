@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import socket
-import ssl
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +14,7 @@ import httpx
 
 from core.ports import Act, Answer, Clock
 from core.targets.standard_webhooks import Secret, sign
+from core.wire import Deadline, trouble
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ class WebhookTarget:
             return Answer("refused", f"the message would be {len(body)} bytes long, more than {LARGEST_BODY}")
         headers = sign(self.secrets, act.key, self._clock(), body)
         headers["content-type"] = "application/cloudevents+json; charset=utf-8"
-        with _Deadline(act.timeout) as deadline:
+        with Deadline(act.timeout) as deadline:
             try:
                 with self._client.stream(
                     "POST",
@@ -72,9 +69,9 @@ class WebhookTarget:
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
                 if deadline.passed:
                     return Answer("unclear", f"no answer within {deadline.seconds:g} s")
-                return Answer("unclear", _words(error))
+                return Answer("unclear", trouble(error))
 
-    def _read(self, response: httpx.Response, deadline: _Deadline) -> Answer:
+    def _read(self, response: httpx.Response, deadline: Deadline) -> Answer:
         status = response.status_code
         if status == 200:
             # Only this answer's body decides anything; when it breaks off, the act is unclear and is sent again.
@@ -158,69 +155,3 @@ def _text(given: object, limit: int) -> str:
 def _link(given: object) -> str:
     fits = isinstance(given, str) and len(given) <= LONGEST_URL and given.isprintable() and " " not in given
     return str(given) if fits and str(given).startswith(("https://", "http://")) else ""
-
-
-def _words(error: Exception) -> str:
-    """What went wrong on the way, as the end of a sentence."""
-    chain: list[BaseException] = [error, *_causes(error)]
-    text = str(error).lower()
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain) or "certificate verify" in text:
-        return "its certificate could not be verified"
-    if any(isinstance(cause, socket.gaierror) for cause in chain):
-        return "its host name could not be resolved"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in chain) or "refused" in text:
-        return "connection refused"
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "it broke the connection off, or does not speak HTTP"
-    return "the connection broke" if isinstance(error, httpx.NetworkError | OSError) else "its URL cannot be used"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__ or error.__context__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-class _Deadline:
-    """Cuts a connection off when its time is up. httpx bounds each read but not their sum: a peer that drips one byte
-    of a header every few seconds would hold the workflow for ever.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._until = time.monotonic() + seconds
-        self._is_cut = False
-        self._sockets: list[Any] = []
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    @property
-    def passed(self) -> bool:
-        return self._is_cut or time.monotonic() >= self._until
-
-    def __enter__(self) -> _Deadline:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of the socket as httpcore opens it (its `trace` extension)."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._sockets.append(info["return_value"].get_extra_info("socket"))
-            if self.passed:
-                self._cut()
-
-    def _cut(self) -> None:
-        self._is_cut = True
-        for each in self._sockets:
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:  # closed already, or handed over to TLS
-                continue

@@ -1,0 +1,79 @@
+"""Calling other machines: cutting off what takes too long, and naming what went wrong on the way."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+
+def trouble(error: Exception) -> str:
+    """What went wrong on the way, as the end of a sentence."""
+    chain: list[BaseException] = [error, *_causes(error)]
+    text = str(error).lower()
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain) or "certificate verify" in text:
+        return "its certificate could not be verified"
+    if any(isinstance(cause, socket.gaierror) for cause in chain):
+        return "its host name could not be resolved"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in chain) or "refused" in text:
+        return "connection refused"
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "it broke the connection off, or does not speak HTTP"
+    return "the connection broke" if isinstance(error, httpx.NetworkError | OSError) else "its URL cannot be used"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+class Deadline:
+    """Cuts a connection off when its time is up. httpx bounds each read but not their sum: a peer that drips one byte
+    of a header every few seconds would hold the workflow for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._is_cut = False
+        self._sockets: list[Any] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    @property
+    def passed(self) -> bool:
+        """True once the time is up."""
+        return self._is_cut or time.monotonic() >= self._until
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of the socket as httpcore opens it (its `trace` extension)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+            if self.passed:
+                self._cut()
+
+    def _cut(self) -> None:
+        self._is_cut = True
+        for each in self._sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:  # closed already, or handed over to TLS
+                continue
