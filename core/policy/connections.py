@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Tag, model_validator
 
-from core.policy.fields import Duration, EnvName, Name, Part, Url
+from core.policy.fields import Duration, EnvName, Name, Part, Url, wrong
 
 
 def by_type(kinds: dict[str, str]) -> Discriminator:
@@ -75,12 +75,27 @@ Target = Annotated[
 
 
 class MLflow(Part):
-    """An MLflow tracking server whose registered versions are taken over."""
+    """An MLflow tracking server whose registered versions are taken over.
+
+    It asks for nothing, for a user and password, or for a token.
+    """
 
     type: Literal["mlflow"]
     url: Url
     poll: Duration = timedelta(seconds=60)
     webhook_secret_env: EnvName | None = None
+    user_env: EnvName | None = None
+    password_env: EnvName | None = None
+    token_env: EnvName | None = None
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if (self.user_env is None) != (self.password_env is None):
+            given, missing = ("user_env", "password_env") if self.user_env else ("password_env", "user_env")
+            raise wrong(f"{given} is given without {missing}", f"add {missing}, or remove {given}", given)
+        if self.token_env and self.user_env:
+            raise wrong("there is a token and a user", "remove token_env, or user_env and password_env", "token_env")
+        return self
 
 
 class SageMaker(Part):

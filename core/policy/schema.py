@@ -53,7 +53,7 @@ class ModelOverride(Part):
     owner: Member | None = None
     channel: Channel | None = None
     registry: Name | None = None
-    write_back: Literal["alias"] | None = None
+    write_back: Literal["alias", "stage", "copy", "tags-only"] | None = None
 
 
 class StopButton(Part):
