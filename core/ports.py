@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy.orm import Session
 
-from core.domain.model import Person
+from core.domain.model import ModelVersion, Person
 
 #: Returns the time now, aware, in UTC. Read once a decision.
 Clock = Callable[[], datetime]
@@ -69,3 +69,103 @@ class DeployTarget(Protocol):
 
     def send(self, act: Act) -> Answer:
         """Ask for the act once. Never raises for what the other side does; says so in the answer."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A version that another registry has, as a poll sees it: not yet what it is, only that it is."""
+
+    model: str
+    number: int
+    at: datetime
+
+    @property
+    def version(self) -> str:
+        """As Baton and the registry spell it."""
+        return str(self.number)
+
+
+@dataclass(frozen=True)
+class ForeignVersion:
+    """A version of another registry, read whole. `given` can be registered as it is.
+
+    `notes` are sentences for people: what was left out or taken for no data, and why. They may hold outside text.
+    """
+
+    registry: str
+    given: ModelVersion
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotReady:
+    """A version that must not be registered yet. Read it again later, unless `final`: then waiting does not help."""
+
+    sentence: str
+    final: bool = False
+
+
+WriteBackMode = Literal["alias", "stage", "copy", "tags-only"]
+
+
+@dataclass(frozen=True)
+class WriteBack:
+    """What Baton decided, to be recorded in the registry that the version came from.
+
+    `target` is what moves: an alias, a stage, or the model that is copied to; nothing for `tags-only`, which is also how
+    a rejection is recorded. `previous` is the version that `target` held when the decision was made, None for nothing.
+    `undoes` is set for rollbacks: `previous` is then no version to go back to.
+    """
+
+    model: str
+    version: str
+    mode: WriteBackMode
+    target: str
+    previous: str | None
+    request: str  #: "P-12"
+    decision: str  #: "approved", "rejected", "rolled_back"
+    decided_by: str = ""
+    decided_at: str = ""
+    deployment: str = ""
+    report_url: str = ""
+    undoes: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a `WriteBack`, with its one sentence.
+
+    `written`: it is recorded now. `unchanged`: it was recorded already, nothing was written. `moved`: somebody else moved
+    the target meanwhile; Baton left it where it is, and a person must look.
+    """
+
+    state: Literal["written", "unchanged", "moved"]
+    sentence: str
+
+
+class Registry(Protocol):
+    """Another registry of models, whose versions Baton takes over and to which it says what it decided.
+
+    Every method may raise `Unavailable` (ask again later, with a pause that grows), `NotFound` (the model or version is
+    gone: renamed or deleted) or `Conflict` (it will never do this as asked), each with a sentence that names the registry.
+    """
+
+    name: str
+
+    def models(self) -> Iterator[str]:
+        """The names of its models."""
+
+    def recent(self, since: datetime) -> Iterator[Sighting]:
+        """Versions of any model that were created at `since` or later, newest first: one poll for all models."""
+
+    def versions(self, model: str, above: int) -> Iterator[Sighting]:
+        """A model's versions with a number above `above`, rising. Numbers have holes where versions were deleted."""
+
+    def read(self, model: str, version: str) -> ForeignVersion | NotReady:
+        """Everything that Baton needs to register the version, once its training run has finished."""
+
+    def write_back(self, decision: WriteBack) -> Written:
+        """Record the decision; doing it twice is harmless. The caller holds its own lock on model and stage."""
+
+    def current(self, model: str, mode: WriteBackMode, target: str) -> str | None:
+        """The version that the registry's `target` holds now; None for nothing. Always None for `tags-only`."""
