@@ -22,9 +22,12 @@ from core.policy.fields import (
     whole,
     wrong,
 )
+from core.policy.queries import BadQuery, holes, is_outline
 
 Limit = Annotated[int, whole(0, 1_000)]
+Samples = Annotated[int, whole(1, 1_000_000_000)]
 Percent = Annotated[int, whole(1, 100)]
+_MOVING = re.compile(r"\b(increase|rate|irate|delta|idelta|\w+_over_time)\s*\(")
 
 
 class Step(Part):
@@ -35,7 +38,12 @@ class Step(Part):
 
 
 class AnalysisMetric(Part):
-    """One thing watched while traffic moves: a query with bounds, or two counts compared with the champion's."""
+    """One thing watched while traffic moves: a query with bounds, or two counts compared with the champion's.
+
+    `bad` and `total` are counters that only ever grow; their rate may have a ceiling, and is compared by a sequential
+    test: `tolerance` times the champion's rate is allowed, `alpha` is the chance of a false alarm over all looks
+    together, and with fewer than `min_samples` requests nothing passes. A metric on `dry_run` is shown, never decides.
+    """
 
     name: Name
     query: str | None = None
@@ -46,8 +54,19 @@ class AnalysisMetric(Part):
     compared_to: Literal["champion"] | None = None
     no_worse_by: Allowance = 0.0
     lower_is_better: bool = False
+    first: Literal["allow", "deny"] = "allow"
+    tolerance: Number = 1.0
+    alpha: Number = 0.05
+    min_samples: Samples = 100
     failure_limit: Limit = 0
     inconclusive_limit: Limit = 0
+    consecutive_error_limit: Limit = 4
+    dry_run: bool = False
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What is asked of the source: the number, or the bad ones and all of them."""
+        return tuple(each for each in (self.query, self.bad, self.total) if each is not None)
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:
@@ -56,15 +75,74 @@ class AnalysisMetric(Part):
             raise wrong("asks for no number or for two", "write either query, or bad and total")
         if self.at_least is None and self.at_most is None and self.compared_to is None:
             raise wrong("has no bound", "add at_least, at_most or compared_to: champion")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise wrong(f"is above at_most, {shown(self.at_most)}, so nothing could pass", "lower it", "at_least")
+        self._refuse(("tolerance", "first", "no_worse_by") if self.compared_to is None else (), "without a comparison")
+        self._check_queries()
+        if self.query is None:
+            self._check_counts()
+        else:
+            self._check_number()
         return self
+
+    def _refuse(self, keys: tuple[str, ...], where: str) -> None:
+        for key in keys:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise wrong(f"says nothing {where}", "remove it", key)
+
+    def _check_queries(self) -> None:
+        for key in ("query", "bad", "total"):
+            query = getattr(self, key)
+            if query is None or is_outline(query):
+                continue
+            try:
+                named = holes(query)
+            except BadQuery as error:
+                raise wrong(error.problem, error.remedy, key) from None
+            if self.compared_to is not None and "version" not in named:
+                remedy = 'name the version, as in version="{{version}}"'
+                raise wrong("asks the same of candidate and champion", remedy, key)
+            window = _MOVING.search(query) if key != "query" else None
+            if window is not None:
+                problem = f"{window[1]}() counts the same requests again at every look"
+                raise wrong(problem, "write the counter itself; what was added is counted here", key)
+
+    def _check_number(self) -> None:
+        self._refuse(("tolerance", "alpha", "min_samples"), "of a query; it goes with bad and total")
+        ceiling = self.at_most is not None and self.at_least is None
+        # Without this, a latency better than the champion's would fail, and a worse one pass.
+        if self.compared_to is not None and ceiling and "lower_is_better" not in self.model_fields_set:
+            raise wrong("has a ceiling and a comparison", "say which way is better: lower_is_better: true, or false")
+
+    def _check_counts(self) -> None:
+        self._refuse(("at_least", "no_worse_by"), "of bad requests; write at_most or tolerance")
+        if self.at_most is not None and not 0 <= self.at_most < 1:
+            raise wrong("is the share of bad requests", "write a number such as 0.02", "at_most")
+        if not 1 <= self.tolerance <= 100:
+            raise wrong("is not from 1 to 100", "write how many times the champion's rate is allowed", "tolerance")
+        if not 0 < self.alpha <= 0.5:
+            raise wrong("is not above 0 and at most 0.5", "write a chance such as 0.05", "alpha")
 
 
 class Analysis(Part):
-    """What is watched while traffic moves, and where it is asked."""
+    """What is watched while traffic moves, and where it is asked: first after `initial_delay` (one interval), then on."""
 
     source: Name
     interval: Duration = timedelta(minutes=1)
+    initial_delay: Duration | None = None
     metrics: tuple[AnalysisMetric, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _can_decide(self) -> Self:
+        names = [metric.name for metric in self.metrics]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise wrong(
+                    f"there is another metric {shown(name)} above", "name each metric once", "metrics", index, "name"
+                )
+        if all(metric.dry_run for metric in self.metrics):
+            raise wrong("are all on dry_run, so nothing could decide", "let one decide", "metrics")
+        return self
 
 
 class Rollout(Part):
