@@ -125,7 +125,9 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     rollbacks = Rollbacks(promotions)
     registration = Registration(database, clock)
     adapters: dict[str, DeployTarget] = dict(targets)
-    deployments = Deployments(database, adapters, engine, clock, settings.public_url, on_hook=metrics.hook)
+    deployments = Deployments(
+        database, adapters, engine, clock, settings.public_url, promotions.evaluation, on_hook=metrics.hook
+    )
     messages = Messages(
         database,
         client,

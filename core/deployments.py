@@ -24,6 +24,7 @@ from core.domain.lifecycle import Event
 from core.domain.model import Actor, DecisionKind, DeploymentState, State
 from core.domain.views import DeploymentView
 from core.engine import Durable
+from core.evaluation import Evaluation
 from core.outcomes import ENDED, Outcomes, ended_sentence
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget
 from core.store import promotions as store
@@ -69,12 +70,14 @@ class Deployments:
         workflows: Workflows,
         clock: Clock,
         public_url: str,
+        evaluation: Evaluation,
         on_hook: Callable[[str, str, float], None] | None = None,
     ) -> None:
         self.database = database
         self.targets = targets
         self.workflows = workflows
         self.clock = clock
+        self.evaluation = evaluation
         self.public_url = public_url.rstrip("/")
         self._on_hook = on_hook
         self._outcomes = Outcomes(database, workflows, clock)
@@ -117,6 +120,8 @@ class Deployments:
             if row.state != DeploymentState.PENDING:
                 return False
             state = State(row.promotion.state)
+            if state is State.APPROVED and not self.evaluation.recheck(session, row.promotion, now):
+                return False
             if state not in (State.APPROVED, State.ROLLING_BACK):
                 row.state, row.finished_at = DeploymentState.CANCELLED.value, now
                 row.message = row.message or "its promotion had ended before it began"

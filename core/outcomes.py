@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from core.domain.errors import StaleState
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, DeploymentState, State
+from core.domain.model import Actor, DeploymentState, Kind, State
 from core.ports import Clock, DeploymentQueue
+from core.store import barriers
 from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import Champion, DeploymentRow, PromotionRow
@@ -65,6 +66,9 @@ class Outcomes:
         facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
         transition(session, promotion, State.DEPLOYING, Event.DEPLOYMENT_SUCCEEDED, BATON, now, data=facts)
         transition(session, promotion, State.VERIFYING, Event.VERIFICATION_PASSED, BATON, now)
+        if promotion.kind == Kind.PROMOTION and promotion.requester.startswith("user:"):
+            who, name = Actor.parse(promotion.requester, promotion.requester_name), promotion.model.name
+            barriers.lift(session, "hold", name, "", promotion.stage, who, now, f"P-{promotion.id} succeeded")
 
     def _put_back(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
         _close(session, row, D.SUCCEEDED, words, now)

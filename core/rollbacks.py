@@ -7,14 +7,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.domain.errors import BadInput, Conflict, NotAllowed, NotFound
+from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, Kind, State
+from core.domain.model import Actor, Barrier, Kind, State
 from core.domain.views import PromotionView, RollbackPlan
-from core.policy import evidence, texts
+from core.evaluation import start_deployment
+from core.policy import texts
 from core.policy.schema import Stage
-from core.promotions import Promotions, new_promotion, start_deployment
-from core.store import messages, registry
+from core.promotions import Promotions
+from core.store import barriers, registry
 from core.store import promotions as store
 from core.store.tables import Champion, PromotionRow
 from core.store.transition import record, transition
@@ -45,7 +46,7 @@ class Rollbacks:
         there and was not itself rolled back from. Raises `Refused`: not allowed, nothing serves, nothing to go back to.
         """
         found = self._stage(model, stage)
-        self._refuse_unallowed(actor, found.name)
+        self.promotions.permissions.refuse_rollback(actor, found.name)
         with self.database.read() as session:
             return self._plan(session, model, found, to_version)[0]
 
@@ -59,18 +60,24 @@ class Rollbacks:
         """
         reason = texts.reason(reason, required=True)
         found = self._stage(model, stage)
-        self._refuse_unallowed(actor, found.name)
+        self.promotions.permissions.refuse_rollback(actor, found.name)
         now = self.promotions.clock()
         with self.database.change() as session:
             plan, target = self._plan(session, model, found, to_version)
             active = store.active(session, target.model_id, found.name)
             if active is not None and State(active.state) in UNDER_WAY:
                 self.promotions.abort(session, active, actor, now, reason)
+                self._hold(session, active, actor, reason, now)
                 session.flush()
                 return store.to_view(active)
             if active is not None:
                 self.promotions.supersede(session, active, actor, now, f"{model} was rolled back in {found.name}")
             return store.to_view(self._open(session, actor, found, plan, target, reason, now))
+
+    def _hold(self, session: Session, promotion: PromotionRow, actor: Actor, reason: str, now: datetime) -> None:
+        """What was just rolled back is not to be promoted again by a program (Kargo's holds)."""
+        name = promotion.model.name
+        barriers.place(session, Barrier("hold", name, "", promotion.stage, reason, actor, now, promotion.id))
 
     def _stage(self, model: str, stage: str | None) -> Stage:
         if stage is None or not stage.strip():
@@ -86,12 +93,6 @@ class Rollbacks:
                 "unknown-stage", f"There is no stage “{stage}”; the policy has {', '.join(self.policy.stage_names)}."
             )
         return found
-
-    def _refuse_unallowed(self, actor: Actor, stage: str) -> None:
-        if actor.kind == "user" and not self.promotions.rollback_groups(actor, stage):
-            allowed = self.promotions.rollback_group_names(stage)
-            who = f"that takes {' or '.join(allowed)}" if allowed else "the policy names nobody who may"
-            raise NotAllowed("may-not-roll-back", f"You may not roll back {stage}: {who}.")
 
     def _plan(
         self, session: Session, model: str, stage: Stage, to_version: str | None
@@ -168,7 +169,7 @@ class Rollbacks:
             raise BadInput("version", f"{model} {wanted} never served {stage.name}; earlier versions there: {known}.")
         bad = {row.version_id for row in history if was_rolled_back(session, row)} | {serving.version_id}
         for row in history:
-            if row.version_id not in bad:
+            if row.version_id not in bad and not barriers.vetoes(session, model, row.version.version):
                 return row
         raise Conflict(
             "nothing-to-go-back-to",
@@ -186,25 +187,9 @@ class Rollbacks:
         reason: str,
         now: datetime,
     ) -> PromotionRow:
-        serving = store.champion(session, target.model_id, stage.name)
-        promotion = new_promotion(
-            Kind.ROLLBACK,
-            target.version,
-            stage,
-            self.policy,
-            actor,
-            reason,
-            now,
-            serving.version_id if serving else None,
-        )
-        promotion.evidence_digest = evidence.digest(
-            registry.to_model_version(target.version),
-            registry.to_model_version(serving.version) if serving else None,
-            self.policy.digest,
-        )
-        session.add(promotion)
-        session.flush()
-        messages.open_card(session, promotion, self.policy.channel(plan.model, stage.name), now)
+        found = self.promotions.judge.judgement(session, plan.model, target.version.version, stage.name)
+        promotion = self.promotions.evaluation.open(session, Kind.ROLLBACK, found, actor, reason, now)
+        self._hold(session, promotion, actor, reason, now)
         record(
             session,
             promotion,
@@ -226,6 +211,8 @@ def was_rolled_back(session: Session, row: Champion) -> bool:
 
 
 def _warning(session: Session, target: Champion) -> str:
+    for veto in barriers.vetoes(session, target.version.model.name, target.version.version):
+        return f"{target.version.version} was vetoed by {veto.by}: {veto.reason}"
     if was_rolled_back(session, target):
         return f"{target.version.version} was itself rolled back from by P-{target.ended_by}."
     return ""

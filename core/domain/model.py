@@ -181,7 +181,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Decision:
-    """One person's approval or rejection, with the groups they were in when they gave it."""
+    """One person's approval or rejection, with the groups they were in when they gave it.
+
+    `principal` is whose seat it fills, where that is somebody who delegated to the actor. `void` says why it no longer
+    counts; "" while it does.
+    """
 
     actor: Actor
     kind: DecisionKind
@@ -189,6 +193,14 @@ class Decision:
     groups: tuple[str, ...] = ()
     reason: str = ""
     evidence_digest: str = ""
+    principal: Actor | None = None
+    void: str = ""
+
+    @property
+    def named(self) -> str:
+        """`Dave for Carol`; outside text, escape where shown."""
+        mine = self.actor.name or self.actor.id
+        return f"{mine} for {self.principal.name or self.principal.id}" if self.principal else mine
 
 
 @dataclass(frozen=True)
@@ -218,10 +230,48 @@ class Tally:
 
 @dataclass(frozen=True)
 class Blocker:
-    """One thing that `why` lists: its kind, whether it stands in the way, what it says and what would clear it."""
+    """One thing that `why` lists: its kind, whether it stands in the way, what it says and what would clear it.
 
-    kind: str  #: version, requires, gate, approvals, active, champion, …
+    What `waits` refuses no request: approvals are gathered meanwhile, and the deployment waits until it is gone, which
+    will be at `until` where that is known.
+    """
+
+    kind: str  #: version, requires, soak, freeze, stop, hold, veto, gate, approvals, active, champion, …
     name: str
     blocking: bool
     sentence: str
     clears: str = ""
+    waits: bool = False
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """A stop, a hold or a veto that stands: who put it there, when and why. Empty names mean every one."""
+
+    kind: str
+    model: str
+    version: str
+    stage: str
+    reason: str
+    actor: Actor
+    placed_at: datetime
+    promotion_id: int | None = None
+    id: int = 0
+
+    @property
+    def by(self) -> str:
+        """Whoever put it there; outside text."""
+        return self.actor.name or self.actor.id
+
+
+@dataclass(frozen=True)
+class Override:
+    """Break-glass: who deployed past what, why, and who has looked at it since (None: nobody yet)."""
+
+    actor: Actor
+    reason: str
+    bypassed: tuple[str, ...]
+    at: datetime
+    reviewed_by: Actor | None = None
+    review: str = ""

@@ -14,6 +14,7 @@ from core.domain.model import (
     Kind,
     ModelVersion,
     Outcome,
+    Override,
     State,
     Tally,
     Verdict,
@@ -74,6 +75,10 @@ class PromotionView:
     end_reason: str
     ended_by: Actor | None
     deployments: tuple[DeploymentView, ...]
+    voided: tuple[Decision, ...] = ()  #: withdrawn, or given to evidence that has changed since
+    waiting_for: str = ""  #: why an approved promotion is not deployed yet
+    waiting_until: datetime | None = None
+    override: Override | None = None
 
     @property
     def ref(self) -> str:
@@ -97,7 +102,8 @@ class PromotionView:
         said = {
             State.EVALUATING: f"{self.ref} is still being checked; wait until its card asks for a decision.",
             State.AWAITING_APPROVAL: f"{self.ref} still waits for approval.",
-            State.APPROVED: f"{self.ref} has all its approvals and is about to be deployed.",
+            State.APPROVED: f"{self.ref} has all its approvals and "
+            + (f"waits: {self.waiting_for}" if self.waiting_for else "is about to be deployed."),
             State.DEPLOYING: f"{self.ref} has all its approvals and is being deployed.",
             State.VERIFYING: f"{self.ref} is deployed and is being verified.",
             State.ROLLING_BACK: f"{self.ref} is being rolled back.",

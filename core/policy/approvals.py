@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core.domain.errors import NotAllowed
 from core.domain.model import Actor, Decision, DecisionKind, Person, Seat, Tally
@@ -56,48 +57,103 @@ def awaited(counted: Tally, members: Mapping[str, Sequence[Person]], without: Co
     return f"Still needed: {_and(parts)}." if parts else ""
 
 
+@dataclass(frozen=True)
+class Approver:
+    """Somebody who might decide, with those of the groups asked that hold them now."""
+
+    person: Person
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be decided on: "fraud-detector 7" for a stage, asked by whom, trained by whom."""
+
+    subject: str
+    stage: str
+    requester: Actor
+    trained_by: str
+    kind: DecisionKind = DecisionKind.APPROVAL
+
+
 def may_decide(
-    rule: Approvals | None,
-    person: Person,
-    groups: Collection[str],
-    requester: Actor,
-    trained_by: str,
-    *,
-    subject: str,
-    stage: str,
-    kind: DecisionKind = DecisionKind.APPROVAL,
-) -> None:
+    rule: Approvals | None, approver: Approver, asked: Asked, delegators: Sequence[Approver] = ()
+) -> Approver | None:
     """Return when this person may decide; raise `NotAllowed` with the one sentence that says why not.
 
-    `groups` are those that hold the person now, `subject` is what is decided on ("fraud-detector 7").
+    Returns None when they decide for themselves, else which of those who delegated to them they decide for: only
+    somebody who could have decided, and only where the delegate is in no approving group.
     """
-    allowed = [each.group for each in rule.from_] if rule else []
     if rule is not None and rule.automatic:
-        raise NotAllowed("automatic", f"Nobody is asked for {stage}: with every gate passed it goes ahead by itself.")
-    if rule is None or not allowed:
+        raise NotAllowed(
+            "automatic", f"Nobody is asked for {asked.stage}: with every gate passed it goes ahead by itself."
+        )
+    if rule is None or not rule.from_:
         raise NotAllowed(
             "no-approvers",
-            f"The policy names nobody who may approve for {stage}; its owner must add approvals.from.",
+            f"The policy names nobody who may approve for {asked.stage}; its owner must add approvals.from.",
         )
+    _refuse_stranger(approver.person)
+    _refuse_requester(rule, approver.person, asked)
+    principal = None
+    if not _allowed(rule) & approver.groups:
+        principal = _represented(rule, asked, delegators)
+        if principal is None:
+            who = approver.person.name or approver.person.id
+            raise NotAllowed(
+                "not-a-member",
+                f"{who} is not among those who may approve {asked.subject} for {asked.stage}: "
+                f"that takes {_or([each.group for each in rule.from_])}.",
+            )
+    _refuse_trainer(rule, approver.person, asked)
+    return principal
+
+
+def _represented(rule: Approvals, asked: Asked, delegators: Sequence[Approver]) -> Approver | None:
+    """The first of them who could have decided; nobody's own request or training gets through by way of a delegate."""
+    for each in delegators:
+        try:
+            _refuse_stranger(each.person)
+            _refuse_requester(rule, each.person, asked)
+            _refuse_trainer(rule, each.person, asked)
+        except NotAllowed:
+            continue
+        if _allowed(rule) & each.groups:
+            return each
+    return None
+
+
+def _allowed(rule: Approvals) -> frozenset[str]:
+    return frozenset(each.group for each in rule.from_)
+
+
+def _someone_else(asked: Asked) -> str:
+    verb = "approve" if asked.kind is DecisionKind.APPROVAL else "decide on"
+    return f"someone else must {verb} it"
+
+
+def _refuse_stranger(person: Person) -> None:
     if not person.active:
         raise NotAllowed(
             "inactive", "Bots, guests, strangers and deactivated accounts may not decide; a full member must."
         )
-    someone = "someone else must approve it" if kind is DecisionKind.APPROVAL else "someone else must decide on it"
-    if "requester" in rule.exclude and requester.kind == "user" and requester.id == person.id:
-        raise NotAllowed("requester", f"You asked for this promotion, so {someone}.")
-    if not set(allowed) & set(groups):
-        raise NotAllowed(
-            "not-a-member",
-            f"{person.name or person.id} is not among those who may approve {subject} for {stage}: "
-            f"that takes {_or(allowed)}.",
-        )
-    if "trainer" in rule.exclude and is_trainer(person, trained_by):
-        raise NotAllowed("trainer", f"You trained this version, so {someone}.")
-    if "trainer" in rule.exclude and _is_unknown(person) and trained_by.strip() and not _SLACK_ID.fullmatch(trained_by):
+
+
+def _refuse_requester(rule: Approvals, person: Person, asked: Asked) -> None:
+    if "requester" in rule.exclude and asked.requester.kind == "user" and asked.requester.id == person.id:
+        raise NotAllowed("requester", f"You asked for this promotion, so {_someone_else(asked)}.")
+
+
+def _refuse_trainer(rule: Approvals, person: Person, asked: Asked) -> None:
+    if "trainer" not in rule.exclude:
+        return
+    if is_trainer(person, asked.trained_by):
+        raise NotAllowed("trainer", f"You trained this version, so {_someone_else(asked)}.")
+    if _is_unknown(person) and asked.trained_by.strip() and not _SLACK_ID.fullmatch(asked.trained_by):
         raise NotAllowed(
             "trainer-unknown",
-            f"Slack tells neither your e-mail address nor your handle, so you may have trained this version; {someone}.",
+            "Slack tells neither your e-mail address nor your handle, so you may have trained this version; "
+            f"{_someone_else(asked)}.",
         )
 
 

@@ -26,3 +26,16 @@ def text(duration: timedelta) -> str:
     """The shortest way to write a duration that `parse` reads back as the same."""
     seconds = int(duration.total_seconds())
     return next(f"{seconds // size}{unit}" for unit, size in _SECONDS.items() if seconds % size == 0)
+
+
+def spoken(duration: timedelta) -> str:
+    """How long, for people: the two largest units that matter, `1 d 3 h`, `50 min`, `40 s`."""
+    seconds = max(0, int(duration.total_seconds()))
+    names = {"d": "d", "h": "h", "m": "min", "s": "s"}
+    parts: list[tuple[int, str]] = []
+    for unit, size in _SECONDS.items():
+        count, seconds = divmod(seconds, size)
+        if count or (parts and unit != "s"):
+            parts.append((count, names[unit]))
+    said = [f"{count} {name}" for count, name in parts[:2] if count]
+    return " ".join(said) or "0 s"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from core.domain.model import Blocker, State
+from core.domain.model import Barrier, Blocker, State
+from core.policy import windows
+from core.policy.durations import spoken
 from core.policy.stages import Stage
 
 #: Until then another version's request may take a promotion's place; afterwards it must end by itself.
@@ -15,11 +17,15 @@ SUPERSEDABLE = frozenset({State.EVALUATING, State.AWAITING_APPROVAL})
 
 @dataclass(frozen=True)
 class Served:
-    """When a version last served a stage; `rolled_back_by` is the promotion (`P-9`) that took it out as bad."""
+    """When a version last served a stage; `rolled_back_by` is the promotion (`P-9`) that took it out as bad.
+
+    `longest` is its longest earlier stretch there that was not ended by a rollback.
+    """
 
     since: datetime
     until: datetime | None = None
     rolled_back_by: str | None = None
+    longest: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Facts:
 
     `stage` is None where the policy has none of that name. `served` says of this version which stages it served last
     when; `champion` is the version that serves the stage now; `active` is (reference, version, state) of the promotion
-    that holds the stage now.
+    that holds the stage now. `barriers` are all that stand for this model; `deliberate`: a person asks, no program.
     """
 
     model: str
@@ -40,6 +46,10 @@ class Facts:
     served: Mapping[str, Served] = field(default_factory=dict)
     champion: str | None = None
     active: tuple[str, str, str] | None = None
+    barriers: Sequence[Barrier] = ()
+    registered_at: datetime | None = None
+    deliberate: bool = False
+    now: datetime | None = None
 
     @property
     def same_version_active(self) -> bool:
@@ -60,7 +70,33 @@ def check(facts: Facts) -> list[Blocker]:
         sentence = f"{facts.first_stage} is where versions arrive by being registered; nothing is promoted to it."
         clears = f"Choose one of {others}." if others else "The policy's owner must add a stage."
         return [Blocker("stage", facts.first_stage, True, sentence, clears)]
-    return [*_requirements(facts, facts.stage), *_champion(facts, facts.stage), *_active(facts, facts.stage)]
+    stage = facts.stage
+    return [
+        *_requirements(facts, stage),
+        *_vetoes(facts, stage),
+        *_hold(facts, stage),
+        *_champion(facts, stage),
+        *_active(facts, stage),
+        *waits(facts),
+    ]
+
+
+def waits(facts: Facts) -> list[Blocker]:
+    """What refuses no request but holds a deployment up until it has passed: soak time, freeze, stop."""
+    if facts.stage is None or facts.now is None:
+        return []
+    return [
+        *_soak(facts, facts.stage, facts.now),
+        *_freeze(facts.stage, facts.now),
+        *_stops(facts),
+    ]
+
+
+def bars(facts: Facts) -> list[Blocker]:
+    """What stands in the way of a promotion that was asked for already: why it may no longer be deployed."""
+    if facts.stage is None:
+        return check(facts)
+    return [b for b in (*_requirements(facts, facts.stage), *_vetoes(facts, facts.stage)) if b.blocking]
 
 
 def _requirements(facts: Facts, stage: Stage) -> Iterator[Blocker]:
@@ -81,6 +117,93 @@ def _requirements(facts: Facts, stage: Stage) -> Iterator[Blocker]:
         else:
             word = "serves" if served.until is None else "has served"
             yield Blocker("requires", required, False, f"{who} {word} {required}, which {stage.name} requires.")
+
+
+def _soak(facts: Facts, stage: Stage, now: datetime) -> Iterator[Blocker]:
+    """Continuous time in each required stage, counted from the success that brought it there (Kargo's soak time)."""
+    if stage.soak is None:
+        return
+    wanted = spoken(stage.soak)
+    for required in stage.requires:
+        served = facts.served.get(required)
+        if served is None and required == facts.first_stage and facts.registered_at is not None:
+            served = Served(facts.registered_at)
+        if served is None or served.rolled_back_by is not None:
+            continue  # said by the requirement itself
+        so_far = (served.until or now) - served.since
+        who = f"{facts.model} {facts.version}"
+        if max(so_far, served.longest) >= stage.soak:
+            sentence = f"{who} has served {required} for {spoken(max(so_far, served.longest))}; {wanted} are enough."
+            yield Blocker("soak", required, False, sentence)
+        elif served.until is None:
+            sentence = (
+                f"{who} has served {required} for {spoken(so_far)} so far; {stage.name} wants {wanted} in one stretch."
+            )
+            ready = served.since + stage.soak
+            yield Blocker("soak", required, True, sentence, f"It is long enough at {stamp(ready)}.", True, ready)
+        else:
+            sentence = f"{who} served {required} for {spoken(so_far)} only; {stage.name} wants {wanted} in one stretch."
+            yield Blocker("soak", required, True, sentence, f"Promote it to {required} again.")
+
+
+def _freeze(stage: Stage, now: datetime) -> Iterator[Blocker]:
+    if not stage.freeze:
+        return
+    found = windows.frozen(stage.freeze, now)
+    if found is None:
+        yield Blocker("freeze", stage.name, False, f"{stage.name} is not frozen now.")
+        return
+    why = f" ({found.reason})" if found.reason else ""
+    clears = f"It opens at {stamp(found.opens_at)}." if found.opens_at else "No opening is known; the policy says when."
+    sentence = f"{stage.name} is frozen by “{found.window}”{why}."
+    yield Blocker("freeze", found.window, True, sentence, clears, True, found.opens_at)
+
+
+def _stops(facts: Facts) -> Iterator[Blocker]:
+    for each in facts.barriers:
+        if each.kind == "stop":
+            what = f"Promotions of {each.model} are" if each.model else "All promotions are"
+            resume = f"/promote resume {each.model}".strip()
+            sentence = f"{what} stopped by {each.by}: {each.reason}"
+            yield Blocker("stop", each.model or "everything", True, sentence, f"Until {resume} is typed.", True)
+
+
+def _hold(facts: Facts, stage: Stage) -> Iterator[Blocker]:
+    automatic = stage.approvals is not None and stage.approvals.automatic
+    for each in facts.barriers:
+        if each.kind != "hold" or each.stage != stage.name:
+            continue
+        ref = f" by P-{each.promotion_id}" if each.promotion_id else ""
+        sentence = f"{facts.model} was rolled back in {stage.name}{ref} ({each.by}: {each.reason})"
+        if automatic and not facts.deliberate:
+            clears = f"A person may promote it deliberately in Slack, or lift it with /promote release {facts.model} {stage.name}."
+            yield Blocker("hold", stage.name, True, f"{sentence}, which holds automatic promotions.", clears)
+        else:
+            yield Blocker("hold", stage.name, False, f"{sentence}; a promotion that succeeds ends the hold.")
+
+
+def _vetoes(facts: Facts, stage: Stage) -> Iterator[Blocker]:
+    for each in facts.barriers:
+        if (
+            each.kind == "veto"
+            and each.version == facts.version
+            and _reaches(each.stage, stage.name, facts.stage_names)
+        ):
+            sentence = f"{facts.model} {facts.version} was vetoed by {each.by}: {each.reason}"
+            clears = f"Promote another version, or take it back with /promote unveto {facts.model} {facts.version}."
+            yield Blocker("veto", facts.version, True, sentence, clears)
+
+
+def _reaches(from_stage: str, stage: str, names: Sequence[str]) -> bool:
+    """A veto bars the stage it names and every later one; one of a stage that the policy no longer has bars all."""
+    if from_stage not in names:
+        return True
+    return stage in names and names.index(stage) >= names.index(from_stage)
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as sentences say it, for every surface: `2026-11-30 00:00 UTC`."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _champion(facts: Facts, stage: Stage) -> Iterator[Blocker]:

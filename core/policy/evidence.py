@@ -1,42 +1,106 @@
-"""What a yes was given to, as one digest."""
+"""What a yes was given to: the facts, one digest over them, and what is different about two of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
-from core.domain.model import ModelVersion
+from core.domain.model import Measurement, ModelVersion
+from core.policy.measurements import metric_name
+from core.policy.stages import Stage
+
+Facts = dict[str, Any]
+
+#: Parts of a stage's rules that decide nothing: where it is talked about, and who is reminded when.
+_NO_RULE = ("channel",)
+_NO_APPROVAL = ("remind", "escalate")
 
 
-def digest(candidate: ModelVersion, champion: ModelVersion | None, policy_version: str) -> str:
-    """SHA-256 over artifact digests, metric snapshots, lineage and policy version, in canonical JSON.
-
-    Two promotions with one digest were decided on the same facts; any difference makes another digest.
-    """
-    facts = {
-        "candidate": _facts(candidate),
-        "champion": _facts(champion) if champion else None,
-        "policy": policy_version,
+def facts(candidate: ModelVersion, champion: ModelVersion | None, stage: Stage) -> Facts:
+    """Artifact digests, metric snapshots, lineage and the stage's rules, as plain JSON with defaults written out."""
+    return {
+        "candidate": _version(candidate),
+        "champion": _version(champion) if champion else None,
+        "policy": _rules(stage),
     }
-    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(evidence: Facts) -> str:
+    """SHA-256 over the canonical JSON. Two promotions with one digest were decided on the same facts."""
+    canonical = json.dumps(evidence, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _facts(version: ModelVersion) -> dict[str, object]:
+def changes(before: Facts, after: Facts) -> list[str]:
+    """What differs, one phrase each: `the champion's version from 6 to 5`. Empty when nothing does."""
+    champions = [(each.get("champion") or {}).get("version") for each in (before, after)]
+    if champions[0] != champions[1]:
+        said = [f"the champion from {champions[0] or 'nobody'} to {champions[1] or 'nobody'}"]
+        before, after = ({**each, "champion": None} for each in (before, after))
+    else:
+        said = []
+    return said + [
+        f"{_spelled(path)} from {_shown(one)} to {_shown(other)}" for path, one, other in _different(before, after, ())
+    ]
+
+
+def same_rules(stage: Stage, rules: dict[str, Any]) -> bool:
+    """Whether a promotion that carries `rules` would still be judged alike."""
+    return _rules(stage) == _rules(Stage.from_rules(rules))
+
+
+def _rules(stage: Stage) -> Facts:
+    rules = {key: value for key, value in stage.rules().items() if key not in _NO_RULE}
+    if "approvals" in rules:
+        rules["approvals"] = {key: value for key, value in rules["approvals"].items() if key not in _NO_APPROVAL}
+    return rules
+
+
+def _version(version: ModelVersion) -> Facts:
     lineage = version.lineage
     return {
         "model": version.model,
         "version": version.version,
         "digest": version.digest,
-        "metrics": sorted(
-            [m.name, m.slice, m.dataset, m.dataset_digest, repr(m.value), m.raw, m.samples or 0]
-            for m in version.measurements
-        ),
-        "lineage": [
-            sorted([d.name, d.digest] for d in lineage.data),
-            lineage.repo,
-            lineage.commit,
-            lineage.run_url,
-            lineage.trained_by,
-        ],
+        "metrics": dict(sorted(_metrics(version.measurements))),
+        "lineage": {
+            "data": {each.name: each.digest for each in lineage.data},
+            "repo": lineage.repo,
+            "commit": lineage.commit,
+            "run_url": lineage.run_url,
+            "trained_by": lineage.trained_by,
+        },
     }
+
+
+def _metrics(measurements: tuple[Measurement, ...]) -> Iterator[tuple[str, Any]]:
+    for each in measurements:
+        where = f" on {each.dataset}@{each.dataset_digest}" if each.dataset or each.dataset_digest else ""
+        value = each.value if each.value is not None else each.raw
+        yield f"{metric_name(each.name, each.slice)}{where}", [repr(value), each.samples or 0]
+
+
+def _different(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            yield from _different(before.get(key), after.get(key), (*path, str(key)))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
+            yield from _different(one, other, (*path, str(number)))
+    elif before != after:
+        yield path, before, after
+
+
+def _spelled(path: tuple[str, ...]) -> str:
+    whose, *rest = path
+    owner = {"candidate": "the candidate's", "champion": "the champion's", "policy": "the policy's"}.get(whose, whose)
+    return f"{owner} {' › '.join(rest)}".strip()
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:79]}…"

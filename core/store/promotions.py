@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, defaultload, lazyload
 
 from core.domain.errors import BadInput, NotFound
@@ -19,6 +20,7 @@ from core.domain.model import (
     Kind,
     ModelVersion,
     Outcome,
+    Override,
     State,
     Tally,
     Verdict,
@@ -28,7 +30,15 @@ from core.policy.approvals import tally
 from core.policy.eligibility import Served
 from core.policy.schema import Stage
 from core.store.registry import lineage_from_json, to_model_version
-from core.store.tables import Champion, DecisionRow, DeploymentRow, PromotionRow, RegisteredModel, Version
+from core.store.tables import (
+    Champion,
+    DecisionRow,
+    DeploymentRow,
+    OverrideRow,
+    PromotionRow,
+    RegisteredModel,
+    Version,
+)
 
 ACTIVE_STATES = tuple(state.value for state in ACTIVE)
 
@@ -37,7 +47,7 @@ _P, _D, _V = PromotionRow.__table__, DecisionRow.__table__, Version.__table__
 _RULES = select(_P.c.rules).where(_P.c.id == bindparam("id"))
 _CLAIMED = (
     select(
-        _P, RegisteredModel.__table__.c.name, _V.c.version, _V.c.artifact_uri, _V.c.digest, _V.c.lineage, _V.c.tags,
+        *(column for column in _P.c if column.name != "evidence"), RegisteredModel.__table__.c.name, _V.c.version, _V.c.artifact_uri, _V.c.digest, _V.c.lineage, _V.c.tags,
         _V.c.registered_by, _V.c.registered_at,
     )
     .join_from(_P, _V, _V.c.id == _P.c.version_id)
@@ -48,6 +58,7 @@ _CLAIMED = (
 _BARE = (
     lazyload(PromotionRow.decisions),
     lazyload(PromotionRow.deployments),
+    lazyload(PromotionRow.override),
     defaultload(PromotionRow.version).lazyload(Version.measurements),
 )
 _CHAMPION_ID = select(Champion.__table__.c.version_id).where(
@@ -55,8 +66,15 @@ _CHAMPION_ID = select(Champion.__table__.c.version_id).where(
     Champion.__table__.c.stage == bindparam("stage"),
     Champion.__table__.c.until.is_(None),
 )
+_C = Champion.__table__
+_JUDGED_AND_NOW = (
+    select(_P.c.champion_version_id.label("judged"), _C.c.version_id.label("now"))
+    .select_from(_P.outerjoin(_C, (_C.c.model_id == _P.c.model_id) & (_C.c.stage == _P.c.stage) & _C.c.until.is_(None)))
+    .where(_P.c.id == bindparam("id"))
+)
 _DECISIONS = select(_D).where(_D.c.promotion_id == bindparam("id")).order_by(_D.c.id)
 _ADD_DECISION = insert(_D)  # type: ignore[arg-type]
+_VOID_DECISION = update(_D).where(_D.c.promotion_id == bindparam("promotion"), _D.c.void_at.is_(None))  # type: ignore[arg-type]
 
 
 def number(ref: str, letter: str = "P") -> int:
@@ -114,7 +132,8 @@ def claim(session: Session, promotion_id: int) -> PromotionView:
 
 
 def add_decision(session: Session, view: PromotionView, decision: Decision) -> PromotionView:
-    """Keep a decision; the promotion with it. The database refuses a second one of the same person."""
+    """Keep a decision; the promotion with it. The database refuses a second one by or for the same person."""
+    whose = decision.principal or decision.actor
     row = {
         "promotion_id": view.id,
         "actor": str(decision.actor),
@@ -124,10 +143,24 @@ def add_decision(session: Session, view: PromotionView, decision: Decision) -> P
         "groups": list(decision.groups),
         "evidence_digest": decision.evidence_digest,
         "at": decision.at,
+        "principal": str(whose),
+        "principal_name": whose.name,
+        "void_reason": "",
     }
     session.execute(_ADD_DECISION, row)
     decisions = (*view.decisions, decision)
     return replace(view, decisions=decisions, tally=_tally(view.kind, Stage.from_rules(view.rules), decisions))
+
+
+def void_decisions(
+    session: Session, promotion_id: int, reason: str, now: datetime, actor: Actor | None = None
+) -> list[Actor]:
+    """Have the decisions on a promotion, or only one person's, count no longer; whose they were."""
+    query = _VOID_DECISION.values(void_at=now, void_reason=reason)
+    if actor is not None:
+        query = query.where(_D.c.actor == str(actor))
+    gone = session.execute(query.returning(_D.c.actor, _D.c.actor_name), {"promotion": promotion_id})
+    return [Actor.parse(row.actor, row.actor_name) for row in gone]
 
 
 def load(session: Session, promotion_id: int) -> PromotionView:
@@ -182,6 +215,12 @@ def champion_id(session: Session, model_id: int, stage: str) -> int | None:
     return found
 
 
+def champion_moved(session: Session, promotion_id: int) -> bool:
+    """Whether somebody else serves the stage than when the promotion was judged."""
+    found = session.execute(_JUDGED_AND_NOW, {"id": promotion_id}).first()
+    return found is not None and found.judged != found.now
+
+
 def served(session: Session, version_id: int) -> dict[str, Served]:
     """When a version last served which stage, and whether it was rolled back from it."""
     rows = session.execute(
@@ -190,10 +229,15 @@ def served(session: Session, version_id: int) -> dict[str, Served]:
         .where(Champion.version_id == version_id)
         .order_by(Champion.since, Champion.id)
     )
-    return {
-        row.stage: Served(row.since, row.until, f"P-{row.ended_by}" if ended_by == Kind.ROLLBACK else None)
-        for row, ended_by in rows
-    }
+    found: dict[str, Served] = {}
+    for row, ended_by in rows:
+        before = found.get(row.stage)
+        stretch = before.longest if before else timedelta()
+        if before is not None and before.until is not None and before.rolled_back_by is None:
+            stretch = max(stretch, before.until - before.since)
+        bad = f"P-{row.ended_by}" if ended_by == Kind.ROLLBACK else None
+        found[row.stage] = Served(row.since, row.until, bad, stretch)
+    return found
 
 
 def champions(session: Session, model: str | None = None, limit: int = 30) -> list[tuple[str, str, str]]:
@@ -218,14 +262,16 @@ def to_view(found: PromotionRow) -> PromotionView:
         to_model_version(found.champion_version) if found.champion_version else None,
         tuple(_decision(decision) for decision in found.decisions),
         tuple(deployment_view(each) for each in found.deployments),
+        _override(found.override),
     )
 
 
 def _view(
     found: Any, version: ModelVersion, champion: ModelVersion | None,
-    decisions: tuple[Decision, ...], deployments: tuple[DeploymentView, ...],
+    said: tuple[Decision, ...], deployments: tuple[DeploymentView, ...], override: Override | None = None,
 ) -> PromotionView:  # fmt: skip
     """`found` has the columns of a promotion: its row, or what `_CLAIMED` selects."""
+    decisions = tuple(each for each in said if not each.void)
     return PromotionView(
         id=found.id,
         kind=Kind(found.kind),
@@ -249,6 +295,10 @@ def _view(
         end_reason=found.end_reason,
         ended_by=Actor.parse(found.ended_by, found.ended_by_name) if found.ended_by else None,
         deployments=deployments,
+        voided=tuple(each for each in said if each.void),
+        waiting_for=found.waiting_for,
+        waiting_until=found.waiting_until,
+        override=override,
     )
 
 
@@ -266,6 +316,17 @@ def _decision(found: Any) -> Decision:
         groups=tuple(found.groups),
         reason=found.reason,
         evidence_digest=found.evidence_digest,
+        principal=Actor.parse(found.principal, found.principal_name) if found.principal != found.actor else None,
+        void=found.void_reason if found.void_at else "",
+    )
+
+
+def _override(found: OverrideRow | None) -> Override | None:
+    if found is None:
+        return None
+    by = Actor.parse(found.reviewed_by, found.reviewed_by_name) if found.reviewed_by else None
+    return Override(
+        Actor.parse(found.actor, found.actor_name), found.reason, tuple(found.bypassed), found.at, by, found.review
     )
 
 

@@ -110,6 +110,7 @@ class PromotionRow(Base):
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])
     decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id")
     deployments: Mapped[list[DeploymentRow]] = relationship(lazy="selectin", order_by="DeploymentRow.id")
+    override: Mapped[OverrideRow | None] = relationship(lazy="selectin")
 
 
 class DecisionRow(Base):
@@ -133,8 +134,9 @@ class DecisionRow(Base):
     groups: Mapped[list[Any]]  #: the policy groups that the person was in when they decided
     evidence_digest: Mapped[str]  #: what they saw
     at: Mapped[datetime]
-    principal: Mapped[str]  #: whose seat it fills: the actor's own, or that of whoever delegated to them
-    principal_name: Mapped[str]
+    #: Whose seat it fills: the actor's own, or that of whoever delegated to them.
+    principal: Mapped[str] = mapped_column(default=lambda row: row.get_current_parameters()["actor"])
+    principal_name: Mapped[str] = mapped_column(default=lambda row: row.get_current_parameters()["actor_name"])
     void_at: Mapped[datetime | None]
     void_reason: Mapped[str] = mapped_column(default="")
 

@@ -9,6 +9,8 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+#: SQLite rebuilds a table to change it; the tables that it points at need not be looked at for that.
+ALONE = {"resolve_fks": False}
 MOMENT = sa.DateTime(timezone=True)
 #: What a decision said is never changed; only that it no longer counts may be added.
 SAID = "promotion_id, actor, actor_name, kind, reason, groups, evidence_digest, at, principal, principal_name"
@@ -35,7 +37,7 @@ def _decisions() -> None:
     sqlite = op.get_bind().dialect.name == "sqlite"
     if sqlite:
         op.execute("DROP TRIGGER decisions_no_delete")
-    with op.batch_alter_table("decisions") as table:
+    with op.batch_alter_table("decisions", reflect_kwargs=ALONE) as table:
         table.add_column(sa.Column("principal", sa.Text(), nullable=False, server_default=""))
         table.add_column(sa.Column("principal_name", sa.Text(), nullable=False, server_default=""))
         table.add_column(sa.Column("void_at", MOMENT, nullable=True))
@@ -72,7 +74,7 @@ def _trigger(name: str, operation: str, sentence: str) -> None:
 
 def _deployments() -> None:
     """A deployment that was called off before it began may be asked for again."""
-    with op.batch_alter_table("deployments") as table:
+    with op.batch_alter_table("deployments", reflect_kwargs=ALONE) as table:
         table.drop_constraint("uq_deployments_promotion_id_action", type_="unique")
     live = sa.text("state <> 'cancelled'")
     op.create_index(

@@ -99,7 +99,9 @@ class World:
         self.registration = Registration(self.database, self.clock)
         self.promotions = Promotions(self.database, self.policy, Cast(), self.clock, self.engine)
         self.rollbacks = Rollbacks(self.promotions)
-        self.deployments = Deployments(self.database, {}, self.engine, self.clock, "http://127.0.0.1")
+        self.deployments = Deployments(
+            self.database, {}, self.engine, self.clock, "http://127.0.0.1", self.promotions.evaluation
+        )
 
     def slack_ready(self) -> str:
         return self.slack

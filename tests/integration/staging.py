@@ -13,6 +13,8 @@ from sqlalchemy import select
 
 from core.deployments import Deployments
 from core.engine import Engine
+from core.evaluation import Evaluation
+from core.policy.load import load
 from core.ports import DeployTarget
 from core.store.database import Database
 from core.store.tables import (
@@ -31,6 +33,11 @@ from tests.integration.receiver import SECRET
 MODEL, STAGE = "fraud-detector", "production"
 PUBLIC = "https://baton.example.com"
 POLL = 0.1
+POLICY = """
+version: 1
+slack: {channel: "#ml-promotions"}
+stages: [{name: development}, {name: production}]
+"""
 
 
 def now() -> datetime:
@@ -46,7 +53,13 @@ class Staging:
         self.engine = Engine(database, poll=POLL)
         self.seen: list[tuple[str, str, float]] = []
         self.deployments = Deployments(
-            database, targets, self.engine, now, PUBLIC, on_hook=lambda *seen: self.seen.append(seen)
+            database,
+            targets,
+            self.engine,
+            now,
+            PUBLIC,
+            Evaluation(load(POLICY), self.engine),
+            on_hook=lambda *seen: self.seen.append(seen),
         )
 
     @contextmanager

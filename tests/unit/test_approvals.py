@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from core.domain.errors import NotAllowed
 from core.domain.model import Actor, Decision, DecisionKind, Person
-from core.policy.approvals import awaited, is_trainer, may_decide, tally
+from core.policy.approvals import Approver, Asked, awaited, is_trainer, may_decide, tally
 from core.policy.stages import Approvals
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ALICE = Person("U01ALICE", "Alice", "alice@example.com", "alice")
 BOB = Person("U02BOB", "Bob", "bob@example.com", "bob.b")
 CAROL = Person("U03CAROL", "Carol", "carol@example.com", "carol")
+DAVE = Person("U04DAVE", "Dave", "dave@example.com", "dave")
 MALLORY = Person("U66MALLORY", "Mallory", "mallory@example.com", "mallory")
 
 TWO_SEATS = [{"group": "ml-leads", "at_least": 1}, {"group": "risk", "at_least": 1}]
@@ -162,19 +163,15 @@ def test_nobody_is_awaited_once_it_is_met() -> None:
 # -- who may -----------------------------------------------------------------------------------------------------
 
 
+def asked(requester: Person = ALICE, trained_by: str = "", kind: DecisionKind = DecisionKind.APPROVAL) -> Asked:
+    return Asked("fraud-detector 7", "production", Actor.user(requester.id), trained_by, kind)
+
+
 def refusal(
     approvals: Approvals | None, person: Person, groups: set[str], trained_by: str = "", requester: Person = ALICE
 ) -> tuple[str, str] | None:
     try:
-        may_decide(
-            approvals,
-            person,
-            groups,
-            Actor.user(requester.id),
-            trained_by,
-            subject="fraud-detector 7",
-            stage="production",
-        )
+        may_decide(approvals, Approver(person, frozenset(groups)), asked(requester, trained_by))
     except NotAllowed as no_:
         return no_.slug, no_.sentence
     return None
@@ -212,13 +209,49 @@ def test_the_trainer_cannot_approve_their_own_training_run() -> None:
 
 def test_a_rejection_has_its_own_words() -> None:
     with pytest.raises(NotAllowed, match="so someone else must decide on it"):
-        may_decide(
-            rule(), ALICE, {"risk"}, Actor.user(ALICE.id), "", subject="m 1", stage="p", kind=DecisionKind.REJECTION
-        )
+        may_decide(rule(), Approver(ALICE, frozenset({"risk"})), asked(kind=DecisionKind.REJECTION))
 
 
 def test_a_token_with_the_requesters_name_is_not_the_requester() -> None:
-    may_decide(rule(), BOB, {"risk"}, Actor("token", BOB.id), "", subject="m 1", stage="p")
+    by_token = Asked("m 1", "p", Actor("token", BOB.id), "")
+    assert may_decide(rule(), Approver(BOB, frozenset({"risk"})), by_token) is None
+
+
+class TestDelegates:
+    """Mallory is in no group; others had her decide for them."""
+
+    MALLORY = Approver(MALLORY, frozenset())
+    CAROL = Approver(CAROL, frozenset({"risk"}))
+
+    def test_a_delegate_decides_for_whoever_could_have(self) -> None:
+        assert may_decide(rule(), self.MALLORY, asked(), [self.CAROL]) == self.CAROL
+
+    def test_members_decide_for_themselves(self) -> None:
+        assert may_decide(rule(), Approver(BOB, frozenset({"ml-leads"})), asked(), [self.CAROL]) is None
+
+    @pytest.mark.parametrize(
+        "absent",
+        [
+            Approver(CAROL, frozenset()),
+            Approver(ALICE, frozenset({"risk"})),
+            Approver(Person("U09GONE", "Gone", active=False), frozenset({"risk"})),
+            Approver(DAVE, frozenset({"risk"})),
+        ],
+        ids=["in no group any more", "the requester", "deactivated", "the trainer"],
+    )
+    def test_nobody_gets_by_proxy_what_they_could_not_do_themselves(self, absent: Approver) -> None:
+        with pytest.raises(NotAllowed, match="Mallory is not among those who may approve"):
+            may_decide(rule(), self.MALLORY, asked(trained_by="dave@example.com"), [absent])
+
+    def test_the_second_of_two_who_delegated_may_be_the_one(self) -> None:
+        absent = Approver(ALICE, frozenset({"risk"}))
+        assert may_decide(rule(), self.MALLORY, asked(), [absent, self.CAROL]) == self.CAROL
+
+    def test_a_delegate_who_trained_or_asked_may_not(self) -> None:
+        with pytest.raises(NotAllowed, match="You trained this version"):
+            may_decide(rule(), self.MALLORY, asked(trained_by="mallory"), [self.CAROL])
+        with pytest.raises(NotAllowed, match="You asked for this promotion"):
+            may_decide(rule(), self.MALLORY, asked(requester=MALLORY), [self.CAROL])
 
 
 def test_inactive_accounts_may_not() -> None:

@@ -36,13 +36,15 @@ def test_nothing_leaves_an_end() -> None:
 
 
 def test_nothing_deploys_that_was_not_approved() -> None:
-    """The only arrow into `deploying` comes from `approved`, and those into it are a quorum or a policy that asks nobody."""
+    """The only arrow into `deploying` comes from `approved`, and those into it are a quorum, a policy that asks nobody, or break-glass."""
     into = {(state, event) for (state, event), target in TRANSITIONS.items() if target is State.DEPLOYING}
     assert into == {(State.APPROVED, Event.DEPLOYMENT_STARTED)}
     into = {(state, event) for (state, event), target in TRANSITIONS.items() if target is State.APPROVED}
     assert into == {
         (State.AWAITING_APPROVAL, Event.QUORUM_REACHED),
         (State.EVALUATING, Event.AUTO_APPROVED),
+        (State.AWAITING_APPROVAL, Event.GLASS_BROKEN),
+        (State.EVALUATING, Event.GLASS_BROKEN),
     }
 
 

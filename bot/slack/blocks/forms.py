@@ -103,15 +103,25 @@ def version_block(model: str) -> str:
     return clip(f"{ids.VERSION}:{model}", 255)
 
 
-def preview(candidate: ModelVersion, champion: ModelVersion | None, verdicts: Sequence[Verdict]) -> list[Json]:
-    """The candidate's numbers beside the champion's, as soon as both are chosen. Modals know no tables."""
+def preview(
+    candidate: ModelVersion,
+    champion: ModelVersion | None,
+    verdicts: Sequence[Verdict],
+    blockers: Sequence[Blocker] = (),
+) -> list[Json]:
+    """The candidate's numbers beside the champion's, and what is in the way. Modals know no tables."""
     against = f"champion {escape(champion.version, 40)}" if champion else "no champion yet"
     lines = [f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}"]
     for verdict in verdicts[:12]:
         lines.append(
             f"{card.ICONS[verdict.outcome]} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}"
         )
-    return [section("\n".join(lines)), context(card.lineage(candidate))]
+    standing = [f"{'🧊' if each.waits else '⛔'} {_blocker(each)}" for each in blockers[:6]]
+    return [
+        section("\n".join(lines)),
+        *([section("\n".join(standing))] if standing else []),
+        context(card.lineage(candidate)),
+    ]
 
 
 def unknown(sentence: str) -> list[Json]:
@@ -268,10 +278,17 @@ def blockers(model: str, version: str, stage: str, found: Sequence[Blocker]) -> 
     title = f"{escape(model, 80)} {escape(version, 40)} → {escape(stage, 40)}"
     head = f"*{title}:* {len(stopping)} in the way" if stopping else f"*{title}:* nothing stands in the way"
     lines = [
-        f"{'⛔' if blocker.blocking else '✅'} {escape(blocker.sentence, 300)}{f' {escape(blocker.clears, 200)}' if blocker.clears else ''}"
-        for blocker in sorted(found, key=lambda blocker: not blocker.blocking)[:40]
+        f"{('🧊' if each.waits else '⛔') if each.blocking else '✅'} {_blocker(each)}"
+        for each in sorted(found, key=lambda each: not each.blocking)[:40]
     ]
     return [section(head), *_in_sections(lines)]
+
+
+def _blocker(found: Blocker) -> str:
+    """A blocker and what clears it; a moment is shown in the reader's own zone."""
+    if found.until is not None:
+        return f"{escape(found.sentence, 300)} It clears by itself {date(found.until)}."
+    return f"{escape(found.sentence, 300)} {escape(found.clears, 200) if found.clears else ''}".rstrip()
 
 
 def status(active: Sequence[PromotionView], champions: Sequence[tuple[str, str, str]], model: str) -> list[Json]:

@@ -1,0 +1,125 @@
+"""Reading everything that decides about a promotion, and what follows from it. Nothing is changed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from core.domain.errors import NotFound
+from core.domain.model import Barrier, Blocker, ModelVersion, Verdict
+from core.policy import eligibility, evidence, gates
+from core.policy.schema import Policy, Stage
+from core.store import barriers, registry
+from core.store import promotions as store
+from core.store.tables import Champion, PromotionRow, Version
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The facts about one version and one stage at one moment."""
+
+    stage: Stage
+    version: Version
+    serving: Champion | None
+    active: PromotionRow | None
+    barriers: tuple[Barrier, ...]
+    candidate: ModelVersion
+    champion: ModelVersion | None
+
+    @property
+    def champion_id(self) -> int | None:
+        """The row of the version that serves the stage."""
+        return self.serving.version_id if self.serving else None
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the stage's gates find."""
+        return gates.evaluate(self.stage.gates, self.candidate, self.champion)
+
+    def evidence(self) -> evidence.Facts:
+        """What a yes would be given to."""
+        return evidence.facts(self.candidate, self.champion, self.stage)
+
+
+class Judge:
+    """Reads facts by a policy. Safe to share between threads."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def judgement(self, session: Session, model: str, version: str, stage_name: str) -> Judgement:
+        """The facts as they are now. Raises `NotFound` for a model, version or stage that there is not."""
+        stage = self.policy.stage(stage_name)
+        if stage is None:
+            raise NotFound(
+                "unknown-stage",
+                f"There is no stage “{stage_name}”; the policy has {', '.join(self.policy.stage_names)}.",
+            )
+        return self._read(session, registry.version_row(session, model, version), stage)
+
+    def again(self, session: Session, promotion: PromotionRow) -> Judgement:
+        """The facts about a promotion's version and stage as they are now. Raises `NotFound` as `judgement` does."""
+        return self.judgement(session, promotion.model.name, promotion.version.version, promotion.stage)
+
+    def _read(self, session: Session, version: Version, stage: Stage) -> Judgement:
+        serving = store.champion(session, version.model_id, stage.name)
+        return Judgement(
+            stage=stage,
+            version=version,
+            serving=serving,
+            active=store.active(session, version.model_id, stage.name),
+            barriers=barriers.standing(session, version.model.name),
+            candidate=registry.to_model_version(version),
+            champion=registry.to_model_version(serving.version) if serving else None,
+        )
+
+    def blockers(self, session: Session, found: Judgement, now: datetime, deliberate: bool) -> list[Blocker]:
+        """Everything but gates and approvals, in the way or not. `deliberate`: a person asks, no program."""
+        active = found.active
+        return eligibility.check(
+            eligibility.Facts(
+                model=found.version.model.name,
+                version=found.version.version,
+                stage=found.stage,
+                stage_names=self.policy.stage_names,
+                first_stage=self.policy.first_stage.name,
+                served=store.served(session, found.version.id),
+                champion=found.serving.version.version if found.serving else None,
+                active=(f"P-{active.id}", active.version.version, active.state) if active else None,
+                barriers=found.barriers,
+                registered_at=found.version.registered_at,
+                deliberate=deliberate,
+                now=now,
+            )
+        )
+
+    def standing(self, session: Session, promotion: PromotionRow, now: datetime) -> list[Blocker]:
+        """What bars an approved promotion for good, and what it must wait for; only what stands in the way."""
+        stage = self.policy.stage(promotion.stage)
+        facts = eligibility.Facts(
+            model=promotion.model.name,
+            version=promotion.version.version,
+            stage=stage,
+            stage_names=self.policy.stage_names,
+            first_stage=self.policy.first_stage.name,
+            served=store.served(session, promotion.version_id) if stage and stage.requires else {},
+            barriers=barriers.standing(session, promotion.model.name),
+            registered_at=promotion.version.registered_at,
+            deliberate=True,
+            now=now,
+        )
+        return [b for b in (*eligibility.bars(facts), *eligibility.waits(facts)) if b.blocking]
+
+    def changes(self, session: Session, promotion: PromotionRow) -> list[str]:
+        """What is different about the evidence since a promotion was judged; raises `NotFound` as `judgement` does."""
+        if promotion.evidence is None:  # judged by a release that did not keep it
+            return []
+        return evidence.changes(promotion.evidence, self.again(session, promotion).evidence())
+
+    def looks_changed(self, session: Session, promotion_id: int, stage_name: str, rules: dict[str, object]) -> bool:
+        """The same question asked cheaply, at every click: versions never change, so only rules and champion can."""
+        stage = self.policy.stage(stage_name)
+        if stage is None or not evidence.same_rules(stage, dict(rules)):
+            return True
+        return store.champion_moved(session, promotion_id)
