@@ -8,13 +8,17 @@ from dataclasses import replace
 
 from core.domain.model import Measurement, ModelVersion, Outcome
 from core.policy import gates
-from core.policy.numbers import apart, exact, number
+from core.policy.numbers import exact, number
 from core.policy.readings import Counting, Look, Measured, Missing, Reading, Rival, Standing, Unanswered, Value
 from core.policy.rollout import AnalysisMetric
 from core.policy.sequential import LOOKS_TO_ALARM, Counts
 from core.policy.stages import MetricGate
 
 BEGAN = "Counting began; the next look has the first numbers."
+
+#: Beyond this no counter can count by ones.
+MOST = 2.0**53
+AT_REST = "The champion has no traffic now, so nothing was compared."
 
 
 def is_asked(metric: AnalysisMetric, rival: Rival) -> bool:
@@ -25,6 +29,8 @@ def is_asked(metric: AnalysisMetric, rival: Rival) -> bool:
 def measure(metric: AnalysisMetric, look: Look, counting: Counting) -> tuple[Measured, Counting]:
     """What the look found, and what was counted by now."""
     found, counted = _number(metric, look, counting) if metric.query is not None else _count(metric, look, counting)
+    if metric.compared_to is not None and look.rival is Rival.RESTS:
+        found = replace(found, sentence=f"{found.sentence} {AT_REST}")
     warnings = {each.warning for each in (*look.candidate, *(look.champion or ())) if isinstance(each, Value)} - {""}
     if warnings:
         found = replace(found, sentence=f"{found.sentence} The source warns: {'; '.join(sorted(warnings))}")
@@ -51,18 +57,23 @@ def _number(metric: AnalysisMetric, look: Look, counting: Counting) -> tuple[Mea
     mine = _numbers(look.candidate, "the candidate")
     if isinstance(mine, Measured):
         return mine, counting
-    theirs = _numbers(look.champion, "the champion") if look.champion is not None else ()
     compares = metric.compared_to is not None and look.rival is not Rival.RESTS
+    theirs = _numbers(_champions(look), "the champion") if compares and look.rival is Rival.SERVES else ()
     if not isinstance(theirs, Measured):
         return _gate(metric, mine[0], theirs[0] if theirs else None, compares), counting
     bounded = metric.at_least is not None or metric.at_most is not None
-    found = _gate(metric, mine[0], None, False) if bounded else theirs
+    found = _gate(metric, mine[0], None, compares=False) if bounded else theirs
     return (found if found.outcome is Standing.FAILED else replace(theirs, candidate=mine[0])), counting
+
+
+def _champions(look: Look) -> tuple[Reading, ...]:
+    return look.champion or (Missing("it was not asked for."),)
 
 
 def _gate(metric: AnalysisMetric, mine: float, theirs: float | None, compares: bool) -> Measured:
     rule = MetricGate(
         metric=metric.name,
+        slice="",
         at_least=metric.at_least,
         at_most=metric.at_most,
         compared_to=metric.compared_to if compares else None,
@@ -90,7 +101,7 @@ def _version(name: str, value: float) -> ModelVersion:
 
 
 def _count(metric: AnalysisMetric, look: Look, counting: Counting) -> tuple[Measured, Counting]:
-    mine = _numbers(look.candidate, "the candidate")
+    mine = _numbers(_hinted(look.candidate), "the candidate")
     if isinstance(mine, Measured):
         return mine, counting
     now = Counts(*mine)
@@ -99,17 +110,27 @@ def _count(metric: AnalysisMetric, look: Look, counting: Counting) -> tuple[Meas
     problem = _problem(added, "the candidate")
     if added is not None and problem is None:
         counted = replace(counted, own=counted.own + added)
-        if _is_breached(metric, added) or _is_breached(metric, counted.own):
-            return _found(metric, Standing.FAILED, counted, _allowed(metric, counted.own)), counted
-    if metric.compared_to is not None and look.rival is Rival.ABSENT and metric.first == "deny":
-        return Measured(Standing.FAILED, gates.FIRST_DENIED), counted
+        for counts in (added, counted.own):
+            if _is_breached(metric, counts):
+                return _found(metric, Standing.FAILED, counts, _allowed(metric, counts)), counted
     if metric.compared_to is not None and look.rival is Rival.SERVES:
         return _compare(metric, look, now, counted)
-    if problem is not None:
-        return problem, counted
-    if look.rival is Rival.ABSENT and metric.compared_to is not None:
-        return _found(metric, Standing.PASSED, counted, gates.FIRST_ALLOWED), counted
-    return _found(metric, Standing.PASSED, counted, _allowed(metric, counted.own)), counted
+    if metric.compared_to is not None and look.rival is Rival.ABSENT:
+        said, outcome = gates.FIRST_ALLOWED, Standing.PASSED
+        if metric.first == "deny":
+            return Measured(Standing.FAILED, gates.FIRST_DENIED), counted
+    else:
+        said, outcome = _allowed(metric, counted.own), Standing.PASSED
+    return problem or _found(metric, outcome, counted.own, said), counted
+
+
+def _hinted(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """A counter that never counted anything is often not there at all, which looks the same as a name misspelt."""
+    bad, total = readings
+    if isinstance(bad, Missing) and isinstance(total, Value):
+        hint = "If there is none until a request is bad, write “or vector(0)” behind the query of bad."
+        return Missing(f"{bad.reason} {hint}"), total
+    return readings
 
 
 def _problem(added: Counts | None, whose: str) -> Measured | None:
@@ -120,7 +141,7 @@ def _problem(added: Counts | None, whose: str) -> Measured | None:
         reason = "a counter went back, as after a restart; counting goes on from here"
     elif added.total == 0:
         reason = "no request since the last look"
-    elif added.bad > added.total:
+    elif added.bad > added.total or added.total > MOST:
         reason = f"{number(added.bad)} bad requests of {number(added.total)}, which cannot be"
     else:
         return None
@@ -128,31 +149,41 @@ def _problem(added: Counts | None, whose: str) -> Measured | None:
 
 
 def _compare(metric: AnalysisMetric, look: Look, mine: Counts, counted: Counting) -> tuple[Measured, Counting]:
-    read = _numbers(look.champion or (), "the champion")
+    read = _numbers(_hinted(look.champion) if look.champion else _champions(look), "the champion")
     if isinstance(read, Measured):
         return read, counted
-    theirs = Counts(*read)
-    added = (mine - counted.pair_seen[0], theirs - counted.pair_seen[1]) if counted.pair_seen is not None else None
-    problem = (
-        _problem(None, "")
-        if added is None
-        else _problem(added[0], "the candidate") or _problem(added[1], "the champion")
-    )
-    idle = added is not None and min(*(each.total for each in added)) == 0 and min(*(each.bad for each in added)) >= 0
-    if not idle:  # of an idle side nothing can be said yet: the next look covers this one's time too
-        counted = replace(counted, pair_seen=(mine, theirs))
-    if problem is not None or added is None:
-        return problem or Measured(Standing.INCONCLUSIVE, BEGAN, is_open=True), counted
+    now = (mine, Counts(*read))
+    if counted.pair_seen is None:
+        return Measured(Standing.INCONCLUSIVE, BEGAN, is_open=True), replace(counted, pair_seen=now)
+    added = (now[0] - counted.pair_seen[0], now[1] - counted.pair_seen[1])
+    problem = _problem(added[0], "the candidate") or _problem(added[1], "the champion")
+    if not _is_idle(added):  # of an idle side nothing can be said yet: the next look covers this one's time too
+        counted = replace(counted, pair_seen=now)
+    if problem is not None:
+        return problem, counted
     evidence = counted.evidence.after(*added, metric.tolerance, metric.alpha)
     counted = replace(counted, mine=counted.mine + added[0], theirs=counted.theirs + added[1], evidence=evidence)
-    enough = 1 / metric.alpha
-    said = f"evidence of harm {number(evidence.e, 3)}, and {number(enough, 3)} raises an alarm."
+    return _weighed(metric, counted), counted
+
+
+def _is_idle(added: tuple[Counts, Counts]) -> bool:
+    return min(each.total for each in added) == 0 and min(each.bad for each in added) >= 0
+
+
+def _weighed(metric: AnalysisMetric, counted: Counting) -> Measured:
+    """What the sequential test says after a look."""
+    evidence = counted.evidence
+    said = f"evidence of harm {number(evidence.e, 3)}, and {number(1 / metric.alpha, 3)} raises an alarm."
+    outcome = Standing.PASSED
     if evidence.is_alarm:
-        return _found(metric, Standing.FAILED, counted, f"{said} It did in {LOOKS_TO_ALARM} looks in a row."), counted
-    if evidence.alarms:
-        waiting = _found(metric, Standing.INCONCLUSIVE, counted, f"{said} The next look must confirm it.")
-        return replace(waiting, is_open=True), counted
-    return _found(metric, Standing.PASSED, counted, said), counted
+        outcome, said = Standing.FAILED, f"{said} It did in {LOOKS_TO_ALARM} looks in a row."
+    elif evidence.alarms:
+        outcome, said = Standing.INCONCLUSIVE, f"{said} The next look must confirm it."
+    return replace(
+        _found(metric, outcome, counted.mine, said, counted.theirs),
+        evidence=evidence.e,
+        is_open=outcome is Standing.INCONCLUSIVE,
+    )
 
 
 def _is_breached(metric: AnalysisMetric, counts: Counts) -> bool:
@@ -162,26 +193,21 @@ def _is_breached(metric: AnalysisMetric, counts: Counts) -> bool:
     return exact(counts.bad) > exact(metric.at_most) * exact(max(counts.total, metric.min_samples))
 
 
-def _allowed(metric: AnalysisMetric, own: Counts) -> str:
+def _allowed(metric: AnalysisMetric, counts: Counts) -> str:
     if metric.at_most is None:
-        return "Nothing was compared in this look."
-    of = f" of {number(metric.min_samples)} or more" if own.total < metric.min_samples else ""
-    return f"At most {_percent(metric.at_most)}{of} is allowed."
+        return "No bound is set, and nothing was compared."
+    of = f" of {number(metric.min_samples)}" if counts.total < metric.min_samples else ""
+    return f"at most {_percent(metric.at_most)}{of} is allowed."
 
 
-def _found(metric: AnalysisMetric, outcome: Standing, counted: Counting, said: str) -> Measured:
-    compared = counted.theirs.total > 0
-    mine = counted.mine if compared and outcome is not Standing.FAILED else counted.own
+def _found(
+    metric: AnalysisMetric, outcome: Standing, mine: Counts, said: str, theirs: Counts | None = None
+) -> Measured:
     sentence = f"{metric.name}: {_share(mine)} requests were bad"
-    if compared:
-        sentence += f", and {_share(counted.theirs)} of the champion's"
-    return Measured(
-        outcome,
-        f"{sentence}{'; ' if said[:1].islower() else '. '}{said}",
-        candidate=mine.rate,
-        champion=counted.theirs.rate if compared else None,
-        evidence=counted.evidence.e if compared else None,
-    )
+    if theirs is not None:
+        sentence += f", {_share(theirs)} of the champion's"
+    joint = "; " if said[:1].islower() else ". "
+    return Measured(outcome, f"{sentence}{joint}{said}", mine.rate, theirs.rate if theirs is not None else None)
 
 
 def _share(counts: Counts) -> str:

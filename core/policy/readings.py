@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -94,11 +94,11 @@ class Counting:
     """
 
     seen: Counts | None = None
-    own: Counts = Counts()
+    own: Counts = field(default_factory=Counts)
     pair_seen: tuple[Counts, Counts] | None = None
-    mine: Counts = Counts()
-    theirs: Counts = Counts()
-    evidence: Evidence = Evidence()
+    mine: Counts = field(default_factory=Counts)
+    theirs: Counts = field(default_factory=Counts)
+    evidence: Evidence = field(default_factory=Evidence)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
