@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from core.ports import Act, Answer, Clock
+from core.targets.answers import LONGEST_MESSAGE, TRY_AGAIN, link, one_line, retry_after
 from core.targets.standard_webhooks import Secret, sign
 from core.wire import Deadline, trouble
 
@@ -21,10 +20,6 @@ log = logging.getLogger(__name__)
 #: Standard Webhooks asks for bodies below this, so that every receiver takes them.
 LARGEST_BODY = 20_000
 LARGEST_ANSWER = 64 * 1024
-LONGEST_MESSAGE = 500
-LONGEST_URL = 2_000
-#: Statuses of a receiver that may well take the same act later.
-TRY_AGAIN = frozenset({408, 425, 429})
 
 
 class WebhookTarget:
@@ -90,7 +85,7 @@ class WebhookTarget:
 def understood(status: int, body: bytes, now: datetime, headers: Mapping[str, str] | None = None) -> Answer:
     """What an HTTP answer means for the act (contract 6)."""
     said = _fields(body)
-    message, url = _text(said.get("message"), LONGEST_MESSAGE), _link(said.get("url"))
+    message, url = one_line(said.get("message"), LONGEST_MESSAGE), link(said.get("url"))
     if 200 <= status < 300:
         if status == 200 and said.get("state") == "succeeded":
             return Answer("succeeded", message, url)
@@ -102,20 +97,6 @@ def understood(status: int, body: bytes, now: datetime, headers: Mapping[str, st
     if status in TRY_AGAIN or status >= 500:
         return Answer("unclear", _status(status, body, said), retry_after=retry_after(headers or {}, now))
     return Answer("refused", _status(status, body, said), url)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that the other side asks us to wait: a number or a date; None where it asks for nothing sensible."""
-    given = headers.get("retry-after", "").strip()
-    try:
-        if given.isascii() and given.isdigit():
-            seconds = float(given)
-        else:
-            moment = parsedate_to_datetime(given)
-            seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(seconds, 86_400.0) if seconds >= 0 and math.isfinite(seconds) else None
 
 
 def _body(response: httpx.Response) -> bytes:
@@ -141,17 +122,7 @@ def _is_json(body: bytes) -> bool:
 
 def _status(status: int, body: bytes, said: dict[str, Any]) -> str:
     reason = said.get("message") or said.get("detail") or said.get("title") or said.get("error")
-    words = _text(reason, LONGEST_MESSAGE) or ("" if _is_json(body) else _text(body.decode("utf-8", "replace"), 200))
+    words = one_line(reason, LONGEST_MESSAGE) or (
+        "" if _is_json(body) else one_line(body.decode("utf-8", "replace"), 200)
+    )
     return f"it answered {status}: {words}" if words else f"it answered {status}"
-
-
-def _text(given: object, limit: int) -> str:
-    if not isinstance(given, str):
-        return ""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in given[: 4 * limit]).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
-
-
-def _link(given: object) -> str:
-    fits = isinstance(given, str) and len(given) <= LONGEST_URL and given.isprintable() and " " not in given
-    return str(given) if fits and str(given).startswith(("https://", "http://")) else ""
