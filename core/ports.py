@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy.orm import Session
 
 from core.domain.model import ModelVersion, Person
+from core.policy.readings import Reading
 
 #: Returns the time now, aware, in UTC. Read once a decision.
 Clock = Callable[[], datetime]
@@ -43,11 +44,15 @@ class DeploymentQueue(Protocol):
 
 @dataclass(frozen=True)
 class Act:
-    """One act asked of a deploy target. `key` stays the same over every retry of it."""
+    """One act asked of a deploy target. `key` stays the same over every retry of it.
+
+    `since` is when it was first tried, written down before that; None if it never was.
+    """
 
     key: str
     body: dict[str, Any]
     timeout: float = 15.0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,28 @@ class Answer:
     """What a target said to an act.
 
     `state`: `succeeded` (done), `started` (a report will follow), `refused` (permanent), `unclear` (try again with the
-    same key).
+    same key, after `retry_after` seconds at the earliest). `run` names the target's external job, to follow it by.
     """
 
     state: str
     message: str = ""
     url: str = ""
+    retry_after: float | None = None
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a target's run stands.
+
+    `state`: `in_progress`, `succeeded`, `failed` (whoever or whatever ended it), `unclear` (not found out; ask again).
+    `run` is what to follow it by from now on: a run's name may change as it leaves a queue.
+    """
+
+    state: str
+    message: str = ""
+    url: str = ""
+    run: str = ""
     retry_after: float | None = None
 
 
@@ -69,6 +90,23 @@ class DeployTarget(Protocol):
 
     def send(self, act: Act) -> Answer:
         """Ask for the act once. Never raises for what the other side does; says so in the answer."""
+
+
+@runtime_checkable
+class FollowedTarget(DeployTarget, Protocol):
+    """A deploy target that does not report by itself: its run is followed until it ends, and can be cancelled.
+
+    `send` asks the target for a run of the same key before it starts one, and takes that over. Nothing raises for what
+    the other side does. `run` is empty where the target has not named its run: it is then looked for by the act's key.
+    """
+
+    def follow(self, act: Act, run: str) -> Progress:
+        """How the act's run stands now."""
+
+    def cancel(self, act: Act, run: str) -> Answer:
+        """Have the run stopped: `started` (told to; follow it to its end), `succeeded` (nothing runs), `refused` or
+        `unclear`.
+        """
 
 
 @dataclass(frozen=True)
@@ -169,3 +207,10 @@ class Registry(Protocol):
 
     def current(self, model: str, mode: WriteBackMode, target: str) -> str | None:
         """The version that the registry's `target` holds now; None for nothing. Always None for `tags-only`."""
+
+
+class MetricsSource(Protocol):
+    """Where an analysis asks its queries."""
+
+    def ask(self, query: str, at: datetime) -> Reading:
+        """The one number that the query has at that moment. Never raises for what the other side does."""
