@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
-from core.policy.fields import Duration, EnvName, Name, Part, Url, wrong
+from core.policy.fields import Duration, EnvName, Name, Part, Url, shown, wrong
 
 
 def by_type(kinds: dict[str, str]) -> Discriminator:
@@ -27,6 +28,37 @@ def by_type(kinds: dict[str, str]) -> Discriminator:
     )
 
 
+def _shaped(pattern: str, what: str, remedy: str) -> AfterValidator:
+    """Lets text through that becomes part of an address: of this shape, and without steps that lead elsewhere."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text) or any(step in ("", ".", "..") for step in text.split("/")):
+            raise wrong(f"{shown(text)} is not {what}", remedy)
+        return text
+
+    return AfterValidator(check)
+
+
+def _base(text: str) -> str:
+    if "?" in text:
+        raise wrong("has a query", "write the address alone, such as https://ci.example.com")
+    return text
+
+
+BaseUrl = Annotated[Url, AfterValidator(_base)]
+Repository = Annotated[
+    Name, _shaped(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", "a repository", "write owner and name, such as acme/serving")
+]
+Workflow = Annotated[
+    Name, _shaped(r"[A-Za-z0-9_.-]+", "a workflow", "write the name of its file alone, such as deploy.yml")
+]
+Job = Annotated[Name, _shaped(r".+", "a job", "write its path, folders first, such as ml/deploy")]
+Project = Annotated[
+    Name, _shaped(r"\d+|[^/]+(/[^/]+)+", "a project", "write its path or its number in quotes, such as acme/serving")
+]
+User = Annotated[Name, _shaped(r"[^:]+", "a user", "write the user's id, without a colon")]
+
+
 class Webhook(Part):
     """A hook that is sent a signed CloudEvent."""
 
@@ -36,11 +68,12 @@ class Webhook(Part):
 
 
 class GitHubActions(Part):
-    """A workflow that is dispatched."""
+    """A workflow that is dispatched. GitHub Enterprise Server's `url` is `https://HOST/api/v3`."""
 
     type: Literal["github_actions"]
-    repo: Name
-    workflow: Name
+    url: BaseUrl = "https://api.github.com"
+    repo: Repository
+    workflow: Workflow
     ref: Name = "main"
     token_env: EnvName
 
@@ -49,9 +82,9 @@ class Jenkins(Part):
     """A job that is built with parameters."""
 
     type: Literal["jenkins"]
-    url: Url
-    job: Name
-    user: Name
+    url: BaseUrl
+    job: Job
+    user: User
     token_env: EnvName
 
 
@@ -59,8 +92,8 @@ class GitLab(Part):
     """A pipeline that is triggered."""
 
     type: Literal["gitlab"]
-    url: Url = "https://gitlab.com"
-    project: Name
+    url: BaseUrl = "https://gitlab.com"
+    project: Project
     ref: Name = "main"
     token_env: EnvName
 
