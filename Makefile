@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 XDIST  ?= 2
 
-.PHONY: demo test lint format bench lock clean
+.PHONY: demo test lint format bench bench-analysis lock clean
 
 demo: $(VENV)/.run ## the whole of Baton on this machine: local Slack, hook receiver, three trained models
 	@$(BIN)/baton demo $(if $(TOUR),--tour,) $(if $(PORT),--port $(PORT),)
@@ -22,6 +22,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev ## ratios against bare Bolt, on both sizes of database
 	@$(BIN)/python -m bench
+
+bench-analysis: $(VENV)/.dev ## false alarms and power of a rollout's analysis, by simulation
+	@$(BIN)/python -m bench.analysis
 
 lock: $(VENV)/.dev ## resolve anew; review the diff
 	@$(PIP) install uv
