@@ -120,12 +120,13 @@ def _scopes(web: WebApi, _delivery: Delivery, value: Json | list[str]) -> None:
 
 
 def _channel(web: WebApi, _delivery: Delivery, value: Json) -> None:
-    """{id, bot: "remove"|"add"} or {id, user, member: bool} or {id, archived: bool}."""
+    """{id, bot: "remove"|"add"} or {id, user, member: bool} or {id, archived: bool} or {id, name}, or several."""
     channel = web.api.workspace.channels.get(str(value.get("id")))
     if channel is None:
         raise SlackError("channel_not_found")
     if "archived" in value:
         channel.archived = bool(value["archived"])
+    channel.name = str(value.get("name", channel.name))
     joins = value.get("bot") == "add" if "bot" in value else bool(value.get("member", True))
     if "bot" in value or "user" in value:
         user = BOT_USER if "bot" in value else str(value["user"])

@@ -11,7 +11,6 @@ import itertools
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -21,69 +20,35 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.slack import lost_posts, refusals
+from bot.slack.awaited import awaited_by
+from bot.slack.blocks import trouble
 from bot.slack.blocks.card import Awaited, Message, card
 from bot.slack.blocks.story import direct, line
 from bot.slack.blocks.text import clip_markup
+from bot.slack.detour import Detour, read_report
 from bot.slack.identity import SlackDirectory
+from bot.slack.lookout import Lookout
+from bot.slack.pacing import EDITS, EVERYTHING, KEPT_FOR_CARDS, Alarm, Pace
+from bot.slack.refusals import LONGEST_WAIT, RARELY, backoff, code_of
 from core.domain.views import PromotionView
-from core.policy import approvals
-from core.policy.schema import Policy, Stage
+from core.policy.schema import Policy
 from core.ports import Clock
 from core.store import messages as store
 from core.store import promotions
 from core.store.database import Database
+from core.store.presence import Presence
 from core.store.tables import AuditEvent
+from core.store.unreachable import card_state
 
 log = logging.getLogger(__name__)
 
-EVENT_TYPE = "baton_message"
-#: Slack lets an app post about once a second into one channel, with short bursts. A thread leaves one turn for a card.
-BURST, PER_SECOND, KEPT_FOR_CARDS = 4.0, 1.0, 1.0
 #: Lines of a story that go out in one message, and how long it may be (Slack advises 4,000 characters).
 LINES, STORY = 12, 3800
-#: However often Slack failed, it is asked again this soon: a card must be true again within 5 s of a fault's end.
-LONGEST_WAIT = 4.0
-#: Answers that mean that the message which was to be edited is gone.
-GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
-#: Failures after which a post may have happened all the same.
-UNCLEAR = ("fatal_error", "internal_error", "request_timeout", "service_unavailable")
-
-
-#: Slack limits edits by the workspace, posts by the channel; this names the former where the latter names a channel.
-EDITS = ""
-
-
-class Pace:
-    """A token bucket for each channel: how long until the next post may go out; and what Slack asked us to wait for."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._now = monotonic
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._held: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def hold(self, what: str, seconds: float) -> None:
-        """Slack said 429: no more posts to this channel (or `EDITS`) until then, whoever wants them."""
-        with self._lock:
-            self._held[what] = max(self._held.get(what, 0.0), self._now() + seconds)
-
-    def held(self, what: str) -> float:
-        """For how many seconds still."""
-        with self._lock:
-            return max(0.0, self._held.get(what, 0.0) - self._now())
-
-    def wait(self, channel: str, kept: float = 0.0) -> float:
-        """Seconds to wait before posting to `channel` so that `kept` turns are left; 0.0 takes the turn."""
-        if held := self.held(channel):
-            return held
-        with self._lock:
-            tokens, at = self._buckets.get(channel, (BURST, self._now()))
-            tokens = min(BURST, tokens + (self._now() - at) * PER_SECOND)
-            if tokens < 1.0 + kept:
-                self._buckets[channel] = (tokens, self._now())
-                return (1.0 + kept - tokens) / PER_SECOND
-            self._buckets[channel] = (tokens - 1.0, self._now())
-            return 0.0
+#: A digest that could not be sent for so long is not worth sending: there is a newer one.
+OUTDATED = timedelta(days=1)
+#: So often a message asks whether its channel can be reached again; then it is told. One of them goes on asking.
+PATIENT = 20
 
 
 class Messages:
@@ -108,6 +73,10 @@ class Messages:
         self.render_digest = render_digest
         self.on_error = on_error
         self.pace = Pace()
+        self.detour = Detour(database, directory, policy, clock)
+        self._presence = Presence(database)
+        self._alarm = Alarm(self.kick)
+        self.lookout = Lookout(database, client, self.pace, self._doubt)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()  #: who stands in a queue already
@@ -118,10 +87,11 @@ class Messages:
         ]
 
     def start(self) -> None:
-        """Start the writers. On SQLite there is only one process: whoever was at a message before is dead."""
-        if self.database.dialect == "sqlite":
-            with self.database.note() as session:
-                store.release(session)
+        """Start the writers. Where no other process lives, whoever was at a message before is dead."""
+        self._presence.enter(store.release)
+        with self.database.note() as session:
+            store.due_now(session, self.clock())
+        self._alarm.start()
         for thread in self._threads:
             thread.start()
 
@@ -133,6 +103,8 @@ class Messages:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout)
+        self._alarm.stop()
+        self._presence.leave()
 
     def kick(self, subjects: Iterable[int]) -> None:
         """Show changes soon. One worker a promotion, so that its thread keeps its order."""
@@ -144,17 +116,22 @@ class Messages:
 
     def sweep(self) -> None:
         """Hand whatever is stale and due to the writers; the safety net under `kick`, and the retry."""
+        if self.pace.held(EVERYTHING):
+            return
         with self.database.read() as session:
             due = store.due_subjects(session, self.clock())
         self.kick(due)
 
     def refresh(self, subject: int) -> None:
         """Write all stale messages of a promotion; for a negative number, the one message that belongs to none."""
+        if wait := self.pace.held(EVERYTHING):
+            self._alarm.set(subject, wait)
+            return
         if subject < 0:
             self._write(-subject)
             return
         with self.database.read() as session:
-            cards, lines, directs = store.stale_of(session, subject)
+            cards, lines, directs = store.stale_of(session, subject, self.clock())
         for message_id in [*cards, *directs]:
             self._write(message_id)
         if lines:
@@ -182,9 +159,14 @@ class Messages:
             claimed = store.claim(session, message_id, now)
         if claimed is None:
             return  # shown meanwhile, or somebody else is at it
+        if claimed.kind == "digest" and now - claimed.created_at > OUTDATED:
+            self._give_up(claimed)
+            return
+        if self._way_is_closed([claimed]):
+            return
         wait = self.pace.held(EDITS) if claimed.ts else self.pace.wait(claimed.channel)
         if wait:
-            self._put_off([claimed], wait, "waits for its turn", lost_answer=claimed.posting_since is not None)
+            self._put_off([claimed], wait, lost_answer=claimed.posting_since is not None)
             return
         with self._failing([claimed]):
             self._send(claimed, self._render(claimed), now)
@@ -196,23 +178,21 @@ class Messages:
             # An earlier line that somebody else is at must come first, so nothing after it is taken.
             claims = list(itertools.takewhile(bool, (store.claim(session, each, now) for each in ids)))
         lines = [claimed for claimed in claims if claimed is not None]
-        if not lines:
+        if not lines or self._way_is_closed(lines):
             return
         with self.database.read() as session:
             place = store.card_place(session, lines[0].promotion_id or 0)
-        lost = any(claimed.posting_since for claimed in lines)
-        wait = 1.0 if place is None else self.pace.wait(lines[0].channel, KEPT_FOR_CARDS)
+        # Without a card they wait for it, and are due once it is posted.
+        wait = LONGEST_WAIT if place is None else self.pace.wait(lines[0].channel, KEPT_FOR_CARDS)
         if place is None or wait:
-            self._put_off(
-                lines, wait, "waits for its turn" if place else "its card is not posted yet", lost_answer=lost
-            )
+            self._put_off(lines, wait, lost_answer=any(claimed.posting_since for claimed in lines))
             return
         with self._failing(lines):
             self._post_story(lines, *place, now)
 
     def _post_story(self, lines: list[store.Claim], channel: str, card_ts: str, now: datetime) -> None:
         if any(claimed.posting_since for claimed in lines):
-            found = self._find(lines, channel, thread_ts=card_ts)
+            found = lost_posts.find(self.client, lines, channel, card_ts)
             self._shown_all((claimed, channel, found[claimed.key]) for claimed in lines if claimed.key in found)
             lines = [claimed for claimed in lines if claimed.key not in found]
         if not lines:
@@ -222,7 +202,7 @@ class Messages:
             told = [line(session.get_one(AuditEvent, claimed.body["seq"]), view) for claimed in lines]
         fitting = _fitting(told)
         if fitting < len(lines):
-            self._put_off(lines[fitting:], 1.0, "waits for the lines before it", lost_answer=False)
+            self._put_off(lines[fitting:], 1.0, lost_answer=False)
             lines, told = lines[:fitting], told[:fitting]
         text = clip_markup("\n".join(told), STORY)
         answer = self._post(lines, Message(text=text, blocks=[]), now, channel=channel, thread_ts=card_ts)
@@ -231,13 +211,21 @@ class Messages:
     def _render(self, claimed: store.Claim) -> Message:
         if claimed.kind == "digest":
             return self.render_digest(claimed.channel, claimed.body["day"])
+        if claimed.body.get("about") == "channel":
+            return trouble.report(read_report(claimed.body))
         with self.database.read() as session:
             view = promotions.load(session, claimed.promotion_id or 0)
-            place = store.card_place(session, view.id)
-        if claimed.kind == "direct":
-            return direct(view, place[0] if place else "")
-        guarded = view.stage == self.policy.stage_names[-1]
-        return card(view, self.awaited(view), guarded)
+            place = card_state(session, view.id)
+        if not claimed.is_card:
+            return direct(view, place.posted_channel if place else "")
+        message = card(view, self.awaited(view), guarded=view.stage == self.policy.stage_names[-1])
+        if replaced := claimed.body.get("replaces"):
+            message = trouble.with_note(
+                message, trouble.replaces(replaced["why"] in refusals.DELETED, replaced["link"])
+            )
+        if claimed.to_person and place:
+            message = trouble.with_note(message, trouble.copy(place.channel, place.trouble, place.posted_channel))
+        return message
 
     def awaited(self, view: PromotionView) -> Awaited:
         """Who may fill the seats, by id, as far as Slack said."""
@@ -246,8 +234,8 @@ class Messages:
     def _send(self, claimed: store.Claim, message: Message, now: datetime) -> None:
         channel, ts = claimed.posted_channel, claimed.ts
         if not ts and claimed.posting_since is not None:
-            channel = self._channel_id(claimed.channel) or ""
-            ts = self._find([claimed], channel).get(claimed.key, "") if channel else ""
+            ts = lost_posts.find(self.client, [claimed], claimed.channel).get(claimed.key, "")
+            channel = lost_posts.channel_id(self.client, claimed.channel) if ts else ""
         if ts:
             self.client.chat_update(channel=channel, ts=ts, **_content(message))
         else:
@@ -263,51 +251,38 @@ class Messages:
             **_content(message),
             unfurl_links=False,
             unfurl_media=False,
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"keys": ",".join(claimed.key for claimed in claims)}},
+            metadata=lost_posts.metadata(claims),
         )
         return str(answer["channel"]), str(answer["ts"])
 
     def _shown_all(self, shown: Iterable[tuple[store.Claim, str, str]]) -> None:
+        done, now = list(shown), self.clock()
         with self.database.note() as session:
-            for claimed, channel, ts in shown:
+            for claimed, channel, ts in done:
                 store.shown(session, claimed, channel, ts)
+        for claimed, _, _ in done:
+            if claimed.kind == "card" and not claimed.ts:
+                with self.database.note() as session:
+                    waited = store.lines_due(session, claimed.subject, now)
+                self.kick([claimed.subject] if waited else [])
+            if not claimed.to_person:
+                self._reached(claimed)
 
-    def _find(self, claims: list[store.Claim], channel: str, thread_ts: str = "") -> dict[str, str]:
-        """Where posts whose answer was lost ended up, if they did: key -> ts."""
-        since = min(claimed.posting_since for claimed in claims if claimed.posting_since) - timedelta(seconds=60)
-        asked: dict[str, Any] = {
-            "channel": channel,
-            "oldest": f"{since.timestamp():.6f}",
-            "include_all_metadata": True,
-            "limit": 200,
-        }
-        if thread_ts:
-            found = self.client.conversations_replies(ts=thread_ts, **asked)
-        else:
-            found = self.client.conversations_history(**asked)
-        keys: dict[str, str] = {}
-        for message in found.get("messages") or []:
-            metadata = message.get("metadata") or {}
-            if metadata.get("event_type") == EVENT_TYPE:
-                said = str(metadata.get("event_payload", {}).get("keys", ""))
-                keys |= dict.fromkeys(said.split(","), str(message["ts"]))
-        return keys
+    def _reached(self, claimed: store.Claim) -> None:
+        """A message is in its channel. Had that been out of reach, whatever waits for it is written at once."""
+        opened = self.pace.open(claimed.channel, bool(claimed.ts))
+        if opened or claimed.last_error in refusals.UNREACHABLE:
+            self.kick(self.detour.leave(claimed, opened))
 
-    def _channel_id(self, channel: str) -> str | None:
-        if channel.startswith(("U", "W")):
-            opened = self.client.conversations_open(users=channel)
-            return str((opened.get("channel") or {}).get("id") or "") or None
-        if not channel.startswith("#"):
-            return channel
-        cursor = ""
-        while True:
-            listed = self.client.conversations_list(types="public_channel,private_channel", limit=1000, cursor=cursor)
-            for each in listed.get("channels") or []:
-                if each.get("name") == channel.removeprefix("#"):
-                    return str(each["id"])
-            cursor = (listed.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return None
+    def _give_up(self, claimed: store.Claim) -> None:
+        """It stays as it is, or unsaid."""
+        with self.database.note() as session:
+            store.shown(session, claimed, claimed.posted_channel, claimed.ts)
+
+    def _doubt(self, promotion_id: int) -> None:
+        with self.database.note() as session:
+            store.doubt(session, f"card:{promotion_id}", self.clock())
+        self.kick([promotion_id])
 
     # -- when Slack says no --------------------------------------------------------------------------------------
 
@@ -324,40 +299,86 @@ class Messages:
         except OSError as error:  # timeouts, refused and broken connections
             self.on_error(method, type(error).__name__)
             log.warning("messages: %s for %s failed: %s", method, claims[0].key, type(error).__name__)
-            self._put_off(claims, _backoff(claims[0]), f"{type(error).__name__}: {error}", lost_answer=not editing)
+            wait = backoff(claims[0].attempts)
+            self._put_off(claims, wait, f"{type(error).__name__}: {error}", lost_answer=not editing)
 
     def _refused(self, claims: list[store.Claim], method: str, error: SlackApiError, asked_before: bool) -> None:
-        code = str(error.response.get("error") or error.response.status_code)
+        first, code = claims[0], code_of(error)
         self.on_error(method, code)
-        if claims[0].ts and code in GONE:
-            log.warning("messages: %s was deleted in Slack; it is posted anew", claims[0].key)
-            with self.database.note() as session:
-                store.repost(session, claims[0], self.clock())
+        if first.ts and code in refusals.DELETED | refusals.FROZEN:
+            self._lost(first, code)
             return
-        after = _retry_after(error)
-        if after:
-            self.pace.hold(EDITS if claims[0].ts else claims[0].channel, after)
-        unclear = code in UNCLEAR or error.response.status_code >= 500
+        unclear = code in refusals.UNCLEAR or error.response.status_code >= 500
         level = logging.INFO if code == "ratelimited" else logging.WARNING
-        log.log(level, "messages: Slack answered %s to %s for %s", code, method, claims[0].key)
-        wait = after or _backoff(claims[0])
-        self._put_off(claims, wait, code, lost_answer=not claims[0].ts and (unclear or asked_before))
+        log.log(level, "messages: Slack answered %s to %s for %s", code, method, first.key)
+        wait = self._wait_after(first, code, refusals.retry_after(error))
+        self._put_off(claims, wait, code, lost_answer=not first.ts and (unclear or asked_before))
+        if first.kind == "thread" and code in refusals.HEADLESS:
+            self._doubt(first.promotion_id or 0)
+        elif code in refusals.UNREACHABLE and not first.to_person:
+            self.pace.close(first.channel, bool(first.ts), code, wait)
+            self.detour.take(first, code)
 
-    def _put_off(self, claims: list[store.Claim], seconds: float, error: str, lost_answer: bool) -> None:
+    def _wait_after(self, first: store.Claim, code: str, asked: float) -> float:
+        """How long until it is worth trying again."""
+        if asked:
+            self.pace.hold(EDITS if first.ts else first.channel, asked)
+            return asked
+        if code in refusals.UNKNOWN_US:
+            self.pace.hold(EVERYTHING, LONGEST_WAIT / 2)
+            return LONGEST_WAIT / 2
+        if code in refusals.OUR_MISTAKE:
+            log.error("messages: %s cannot be shown, a defect of Baton's: Slack answers %s", first.key, code)
+            return backoff(first.attempts + 2, RARELY)
+        if first.to_person and (code in refusals.NO_SUCH_PERSON or code in refusals.UNREACHABLE):
+            return backoff(first.attempts + 2, RARELY)
+        return LONGEST_WAIT if code in refusals.UNREACHABLE else backoff(first.attempts)
+
+    def _lost(self, claimed: store.Claim, code: str) -> None:
+        """A message that was to be edited is gone, or nobody may edit it: a card is posted anew, the rest was said."""
+        if not claimed.is_card:
+            self._give_up(claimed)
+            return
+        log.warning("messages: %s is posted anew, since Slack answers %s", claimed.key, code)
+        link = self._story_link(claimed)
+        if code in refusals.FROZEN:  # it would go on saying what is no longer so
+            try:
+                self.client.chat_delete(channel=claimed.posted_channel, ts=claimed.ts)
+            except (SlackApiError, OSError):
+                log.warning("messages: the old %s stays where it is, and says what was so then", claimed.key)
+        with self.database.note() as session:
+            store.repost(session, claimed, self.clock(), {"why": code, "link": link})
+        self.kick([claimed.subject])
+
+    def _story_link(self, claimed: store.Claim) -> str:
+        """To the old card's thread, which Slack keeps under what was deleted; "" where nothing is left."""
+        with self.database.read() as session:
+            place = store.last_line(session, claimed.promotion_id or 0) if claimed.kind == "card" else None
+        if place is None or place[0] != claimed.posted_channel:
+            return ""
+        try:
+            found = self.client.chat_getPermalink(channel=place[0], message_ts=place[1])
+        except (SlackApiError, OSError):
+            return ""
+        return str(found.get("permalink") or "")
+
+    def _way_is_closed(self, claims: list[store.Claim]) -> bool:
+        """Whether the channel is known to be out of reach just now; then these wait until somebody got through."""
+        first = claims[0]
+        code, left = ("", 0.0) if first.to_person else self.pace.closed(first.channel, bool(first.ts))
+        if code:
+            wait = left if first.attempts < PATIENT else RARELY
+            self._put_off(claims, wait, code, lost_answer=any(claimed.posting_since for claimed in claims))
+            self.detour.take(first, code)
+        return bool(code)
+
+    def _put_off(self, claims: list[store.Claim], seconds: float, error: str = "", *, lost_answer: bool) -> None:
         until = self.clock() + timedelta(seconds=seconds)
         with self.database.note() as session:
             for claimed in claims:
                 store.put_off(session, claimed, until, error, lost_answer)
-
-
-def awaited_by(directory: SlackDirectory, policy: Policy, view: PromotionView) -> Awaited:
-    """The members of each group that is asked, without those who may not approve this one."""
-    seats = view.tally.seats if view.tally else ()
-    members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
-    everybody = [who for people in members.values() for who in people]
-    rule = Stage.from_rules(view.rules).approvals
-    out = approvals.barred(rule, everybody, view.requester, view.version.lineage.trained_by)
-    return Awaited({group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()})
+        if seconds < RARELY:
+            self._alarm.set(claims[0].subject, seconds)
 
 
 def _content(message: Message) -> dict[str, Any]:
@@ -368,14 +389,3 @@ def _fitting(told: Sequence[str]) -> int:
     """How many lines of a story fit into one message; at least one, which then is clipped."""
     sizes = itertools.accumulate(len(each) + 1 for each in told)
     return max(1, sum(size <= STORY for size in sizes))
-
-
-def _retry_after(error: SlackApiError) -> float:
-    """What Slack asks for, in seconds; 0.0 where it asks for nothing. The header's case is any proxy's choice."""
-    headers = {str(name).lower(): str(value) for name, value in (error.response.headers or {}).items()}
-    given = headers.get("retry-after", "")
-    return float(given) if given.isascii() and given.isdigit() else 0.0
-
-
-def _backoff(claimed: store.Claim) -> float:
-    return float(min(LONGEST_WAIT, 0.5 * 2 ** min(claimed.attempts, 6)))

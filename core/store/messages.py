@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from core.domain.lifecycle import ACTIVE
 from core.store.database import STALE
 from core.store.tables import AuditEvent, MessageRow, PromotionRow
 
@@ -16,23 +17,23 @@ from core.store.tables import AuditEvent, MessageRow, PromotionRow
 CLAIM = timedelta(seconds=30)
 #: Built once, and over plain rows: every click waits for these.
 _MESSAGES = MessageRow.__table__
-_CARD_STALE = (
+_CARDS_STALE = (
     update(_MESSAGES)  # type: ignore[arg-type]
-    .where(_MESSAGES.c.key == bindparam("card"))
+    .where(_MESSAGES.c.promotion_id == bindparam("promotion"), _MESSAGES.c.key.like("card:%"))
     .values(wanted=_MESSAGES.c.wanted + 1, due_at=bindparam("at"), attempts=0)
 )
 _CHANNEL = select(_MESSAGES.c.channel).where(_MESSAGES.c.key == bindparam("card"))
 _ADD = insert(_MESSAGES)  # type: ignore[arg-type]
 
 
-def _went_stale(session: Session, subject: int) -> None:
+def went_stale(session: Session, subject: int) -> None:
     """Remember whom to show: a promotion's id, or `-id` of a message that belongs to none."""
     session.info.setdefault(STALE, set()).add(subject)
 
 
 def open_card(session: Session, promotion: PromotionRow, channel: str, at: datetime) -> None:
     """Want a card for a new promotion in `channel`."""
-    _went_stale(session, promotion.id)
+    went_stale(session, promotion.id)
     session.add(
         MessageRow(
             key=f"card:{promotion.id}",
@@ -47,13 +48,12 @@ def open_card(session: Session, promotion: PromotionRow, channel: str, at: datet
 
 
 def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datetime) -> None:
-    """The promotion's card is stale, and its thread gets a line for `event`."""
-    _went_stale(session, promotion_id)
-    card = {"card": f"card:{promotion_id}"}
-    channel = session.execute(_CHANNEL, card).scalar()
+    """The promotion's card and its copies are stale, and its thread gets a line for `event`."""
+    went_stale(session, promotion_id)
+    channel = session.execute(_CHANNEL, {"card": f"card:{promotion_id}"}).scalar()
     if channel is None:
         return
-    session.execute(_CARD_STALE, {**card, "at": at})
+    session.execute(_CARDS_STALE, {"promotion": promotion_id, "at": at})
     line = {
         "key": f"thread:{promotion_id}:{event.seq}",
         "kind": "thread",
@@ -68,7 +68,7 @@ def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datet
 
 def tell_directly(session: Session, promotion: PromotionRow, user_id: str, about: str, at: datetime) -> None:
     """Want a direct message to `user_id` about `about` (an end, …); once for each promotion, person and matter."""
-    _went_stale(session, promotion.id)
+    went_stale(session, promotion.id)
     key = f"direct:{promotion.id}:{user_id}:{about}"
     if session.scalar(select(MessageRow.id).where(MessageRow.key == key)) is None:
         session.add(
@@ -107,7 +107,7 @@ def want_digest(
     session.add(row)
     session.flush()
     if not shown:
-        _went_stale(session, -row.id)
+        went_stale(session, -row.id)
     return True
 
 
@@ -127,6 +127,23 @@ class Claim:
     shown: int
     attempts: int
     posting_since: datetime | None
+    last_error: str
+    created_at: datetime
+
+    @property
+    def subject(self) -> int:
+        """Whose message it is: a promotion's id, or `-id` where it belongs to none."""
+        return -self.id if self.promotion_id is None else self.promotion_id
+
+    @property
+    def is_card(self) -> bool:
+        """True for a promotion's card, and for each copy of it."""
+        return self.key.startswith("card:")
+
+    @property
+    def to_person(self) -> bool:
+        """True for a direct message."""
+        return self.channel.startswith(("U", "W"))
 
 
 def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]:
@@ -144,15 +161,19 @@ def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]
     return list(dict.fromkeys(row.promotion_id if row.promotion_id is not None else -row.id for row in rows))
 
 
-def stale_of(session: Session, promotion_id: int) -> tuple[list[int], list[int], list[int]]:
-    """Ids of a promotion's stale messages: (its card, lines of its thread in order, direct messages)."""
+def stale_of(session: Session, promotion_id: int, now: datetime) -> tuple[list[int], list[int], list[int]]:
+    """Ids of a promotion's messages that are stale and due: (its card, lines of its thread in order, direct messages).
+
+    A line comes after every line before it, so none is given while the first one that is stale is not due.
+    """
     rows = session.execute(
-        select(MessageRow.id, MessageRow.kind)
+        select(MessageRow.id, MessageRow.kind, MessageRow.due_at)
         .where(MessageRow.promotion_id == promotion_id, MessageRow.shown < MessageRow.wanted)
         .order_by(MessageRow.id)
     ).all()
-    cards, lines, directs = ([row.id for row in rows if row.kind == kind] for kind in ("card", "thread", "direct"))
-    return cards, lines, directs
+    cards, directs = ([row.id for row in rows if row.kind == kind and row.due_at <= now] for kind in ("card", "direct"))
+    lines = [row for row in rows if row.kind == "thread"]
+    return cards, [row.id for row in lines] if lines and lines[0].due_at <= now else [], directs
 
 
 def claim(session: Session, message_id: int, now: datetime) -> Claim | None:
@@ -172,7 +193,7 @@ def claim(session: Session, message_id: int, now: datetime) -> Claim | None:
     row = session.get_one(MessageRow, message_id, populate_existing=True)
     return Claim(
         row.id, row.key, row.kind, row.promotion_id, row.channel, row.posted_channel, row.ts, dict(row.body),
-        row.wanted, row.shown, row.attempts, row.posting_since,
+        row.wanted, row.shown, row.attempts, row.posting_since, row.last_error, row.created_at,
     )  # fmt: skip
 
 
@@ -204,20 +225,75 @@ def shown(session: Session, claimed: Claim, channel: str, ts: str) -> None:
 
 
 def put_off(session: Session, claimed: Claim, until: datetime, error: str, lost_answer: bool) -> None:
-    """Slack said no, not now, or nothing. `lost_answer`: a post may have happened; look before repeating it."""
-    values: dict[str, Any] = {"due_at": until, "claimed_until": None, "last_error": error[:500]}
+    """Slack said no, not now, or nothing; "" where it was not asked. `lost_answer`: a post may have happened; look
+    before repeating it.
+    """
+    values: dict[str, Any] = {"due_at": until, "claimed_until": None}
+    if error:
+        values["last_error"] = error[:500]
     if not lost_answer:
         values["posting_since"] = None
     session.execute(update(MessageRow).where(MessageRow.id == claimed.id).values(**values))
 
 
-def repost(session: Session, claimed: Claim, at: datetime) -> None:
-    """The message was deleted in Slack: forget where it was, so that it is posted anew."""
+def repost(session: Session, claimed: Claim, at: datetime, replaces: dict[str, str]) -> None:
+    """The message is gone from Slack, or can be edited no more: it is posted anew, and says what it `replaces`."""
     session.execute(
         update(MessageRow)
         .where(MessageRow.id == claimed.id)
-        .values(ts="", posted_channel="", claimed_until=None, due_at=at, posting_since=None)
+        .values(
+            ts="",
+            posted_channel="",
+            claimed_until=None,
+            due_at=at,
+            posting_since=None,
+            body={**claimed.body, "replaces": replaces},
+        )
     )
+
+
+def due_now(session: Session, at: datetime) -> None:
+    """Whatever was put off is tried at once: a process starts, perhaps with a mended token, channel or release."""
+    session.execute(
+        update(MessageRow).where(MessageRow.shown < MessageRow.wanted, MessageRow.due_at > at).values(due_at=at)
+    )
+
+
+def lines_due(session: Session, promotion_id: int, at: datetime) -> bool:
+    """The card is posted: the lines that waited for it are due. True when there are any."""
+    waited = session.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.promotion_id == promotion_id,
+            MessageRow.kind == "thread",
+            MessageRow.shown < MessageRow.wanted,
+            MessageRow.due_at > at,
+        )
+        .values(due_at=at)
+    )
+    return bool(waited.rowcount)  # type: ignore[attr-defined]
+
+
+def doubt(session: Session, key: str, at: datetime) -> None:
+    """What Slack shows may be untrue, or gone: write it again, unless that is wanted anyway."""
+    session.execute(
+        update(MessageRow)
+        .where(MessageRow.key == key, MessageRow.shown == MessageRow.wanted)
+        .values(wanted=MessageRow.wanted + 1, due_at=at, attempts=0)
+    )
+
+
+def standing(session: Session, limit: int = 1000) -> list[tuple[int, str, str]]:
+    """(promotion, channel id, ts) of the cards of all that is under way, newest first."""
+    rows = session.execute(
+        select(MessageRow.promotion_id, MessageRow.posted_channel, MessageRow.ts)
+        .join(PromotionRow, PromotionRow.id == MessageRow.promotion_id)
+        .where(PromotionRow.state.in_([state.value for state in ACTIVE]), MessageRow.kind == "card")
+        .where(MessageRow.ts != "", MessageRow.shown == MessageRow.wanted)
+        .order_by(MessageRow.id.desc())
+        .limit(limit)
+    )
+    return [(row.promotion_id, row.posted_channel, row.ts) for row in rows]
 
 
 def card_place(session: Session, promotion_id: int) -> tuple[str, str] | None:
@@ -226,6 +302,17 @@ def card_place(session: Session, promotion_id: int) -> tuple[str, str] | None:
         select(MessageRow.posted_channel, MessageRow.ts).where(MessageRow.key == f"card:{promotion_id}")
     ).first()
     return (row.posted_channel, row.ts) if row and row.ts else None
+
+
+def last_line(session: Session, promotion_id: int) -> tuple[str, str] | None:
+    """(channel id, ts) of the line that was written last into the promotion's thread."""
+    row = session.execute(
+        select(MessageRow.posted_channel, MessageRow.ts)
+        .where(MessageRow.promotion_id == promotion_id, MessageRow.kind == "thread", MessageRow.ts != "")
+        .order_by(MessageRow.id.desc())
+        .limit(1)
+    ).first()
+    return (row.posted_channel, row.ts) if row else None
 
 
 def backlog(session: Session, now: datetime) -> tuple[int, float]:

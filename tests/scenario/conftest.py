@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack import messages
+from bot.slack import pacing
 from tests.scenario.world import POLICY, Baton
 
 
@@ -26,8 +26,8 @@ def delivery() -> str:
 @pytest.fixture
 def posts_a_second(monkeypatch: pytest.MonkeyPatch) -> float:
     """Stories are told faster than Slack would let Baton, but where that is what the story is about."""
-    monkeypatch.setattr(messages, "PER_SECOND", 20.0)
-    return messages.PER_SECOND
+    monkeypatch.setattr(pacing, "PER_SECOND", 20.0)
+    return pacing.PER_SECOND
 
 
 @pytest.fixture

@@ -99,12 +99,12 @@ def live(environment: dict[str, str], log: str, control: Connection) -> None:
     """One life of `baton serve`."""
     from bot.serve import serve
     from bot.settings import Settings
-    from bot.slack import messages as writer
+    from bot.slack import pacing
     from core import engine, processes
     from core.store import messages
 
     logging.basicConfig(filename=log, level=logging.WARNING, format=f"{os.getpid()} %(asctime)s %(name)s %(message)s")
-    processes.DEAD, messages.CLAIM, writer.PER_SECOND = DEAD, CLAIM, 50.0
+    processes.DEAD, messages.CLAIM, pacing.PER_SECOND = DEAD, CLAIM, 50.0
     engine.Processes = partial(processes.Processes, beat=BEAT)  # type: ignore[misc,assignment]
     steps = Steps()
     steps.watch()
