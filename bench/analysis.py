@@ -43,7 +43,10 @@ def canaries(harm: float, runs: int, burst: int = 1, seed: int = SEED) -> Canari
 
 def sequential(seen: Canaries, tolerance: float = 1.0, looks: int = LOOKS_TO_ALARM) -> list[int | None]:
     """The look at which each run is alarmed, if it ever is; `looks` in a row must agree."""
-    return [_alarm(zip(*map(Counted.tolist, run), strict=True), tolerance, looks) for run in zip(seen.mine, seen.theirs, strict=True)]
+    return [
+        _alarm(zip(*map(Counted.tolist, run), strict=True), tolerance, looks)
+        for run in zip(seen.mine, seen.theirs, strict=True)
+    ]
 
 
 def _alarm(run: Iterable[tuple[int, int]], tolerance: float, looks: int) -> int | None:
@@ -120,7 +123,12 @@ def main() -> None:
     print(f"{runs:,} canaries a row, seed {SEED}; {LOOKS} looks, {MINE} + {THEIRS:,} requests a look, alpha {ALPHA}")
 
     heading("Alarms (and the median look of them); the first row's are false")
-    columns = {"analysis": ours, "one look is enough": once, "z-test at each look": peeking, "z-test at the end": at_the_end}
+    columns = {
+        "analysis": ours,
+        "one look is enough": once,
+        "z-test at each look": peeking,
+        "z-test at the end": at_the_end,
+    }
     rows = {harm: canaries(harm, runs) for harm in HARMS}
     _table(((_percent(harm), seen) for harm, seen in rows.items()), columns)
 
