@@ -51,7 +51,7 @@ class JenkinsRuns:
     def find(self, ask: Exchange, act: Act, since: datetime) -> Progress | None:
         """The act's order in the queue, or its build. The queue comes first: an order moves on only that way."""
         queue = ask.get("/queue/api/json", dict, tree=f"items[id,why,url,{PARAMETERS}]")
-        for item in _rows(queue, "items"):
+        for item in _listed(queue, "items"):
             if _key(item) == act.key:
                 return self._waiting(ask, item)
         builds = self._builds(ask)
@@ -100,13 +100,14 @@ class JenkinsRuns:
         job = ask.get(f"{self._job}/api/json", dict, tree="buildable,property[parameterDefinitions[name]]")
         if job.get("buildable") is False:
             raise Trouble(f"the job {self._name} is disabled; enable it in Jenkins", permanent=True)
-        declared = {each.get("name") for row in _rows(job, "property") for each in _rows(row, "parameterDefinitions")}
+        declared = [each.get("name") for row in _rows(job, "property") for each in _rows(row, "parameterDefinitions")]
         if "BATON_ID" not in declared:
             words = f"the job {self._name} does not declare the parameter BATON_ID; add it, and build the job once"
             raise Trouble(words, permanent=True)
 
     def _builds(self, ask: Exchange) -> list[Row]:
-        return list(_rows(ask.get(f"{self._job}/api/json", dict, tree=f"builds[{BUILD}]{{0,{MOST_BUILDS}}}"), "builds"))
+        job = ask.get(f"{self._job}/api/json", dict, tree=f"builds[{BUILD}]{{0,{MOST_BUILDS}}}")
+        return _listed(job, "builds")
 
     def _forgotten(self, ask: Exchange, act: Act, run: str) -> Progress:
         for build in self._builds(ask):
@@ -149,6 +150,13 @@ def _rows(holder: Row, key: str) -> Iterator[Row]:
     found = holder.get(key)
     if isinstance(found, list):
         yield from (each for each in found if isinstance(each, dict))
+
+
+def _listed(holder: Row, key: str) -> list[Row]:
+    """What must be there, or else "there is none" would be believed of an answer that is not Jenkins's."""
+    if not isinstance(holder.get(key), list):
+        raise Trouble("it answered 200 with something that Jenkins does not answer")
+    return list(_rows(holder, key))
 
 
 def _key(holder: Row) -> object:
