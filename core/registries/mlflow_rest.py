@@ -124,7 +124,7 @@ class Rest:
     def pages(self, path: str, key: str, **params: str | int) -> Iterator[Row]:
         """Every row of a listing, page by page."""
         started, token, seen = time.monotonic(), "", set[str]()
-        for _ in range(MOST_PAGES):
+        for page in range(1, MOST_PAGES + 1):
             answer = self.get(path, **params, **({"page_token": token} if token else {}))
             rows = answer.get(key) or []
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -133,13 +133,12 @@ class Rest:
             token = str(answer.get("next_page_token") or "")
             if not token:
                 return
-            if token in seen or time.monotonic() - started > LONGEST_LISTING:
-                break
+            if token in seen or page == MOST_PAGES or time.monotonic() - started > LONGEST_LISTING:
+                raise Unavailable(
+                    f"The registry {self.name} hands out page after page of {key.replace('_', ' ')} without end; "
+                    f"it was left after {page}."
+                )
             seen.add(token)
-        raise Unavailable(
-            f"The registry {self.name} hands out page after page of {key.replace('_', ' ')} without end; "
-            f"it was left after {len(seen) + 1}."
-        )
 
     def puzzled(self, what: str) -> Unavailable:
         """The answer was not one of MLflow's."""
