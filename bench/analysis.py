@@ -31,31 +31,35 @@ class Canaries:
 
     mine: Counted
     theirs: Counted
+    served: int = THEIRS  #: by the champion, in each look
 
 
-def canaries(harm: float, runs: int, burst: int = 1, seed: int = SEED) -> Canaries:
+def canaries(harm: float, runs: int, burst: int = 1, looks: int = LOOKS, theirs: int = THEIRS) -> Canaries:
     """Runs in which the candidate's rate is `harm` times the champion's; bad requests come `burst` at a time."""
-    random = np.random.default_rng([seed, round(harm * 100), burst])
-    mine = random.binomial(MINE // burst, RATE * harm, (runs, LOOKS)) * burst
-    theirs = random.binomial(THEIRS // burst, RATE, (runs, LOOKS)) * burst
-    return Canaries(mine, theirs)
+    random = np.random.default_rng([SEED, round(harm * 100), burst])
+    bad = random.binomial(MINE // burst, RATE * harm, (runs, looks)) * burst
+    return Canaries(bad, random.binomial(theirs // burst, RATE, (runs, looks)) * burst, theirs)
 
 
 def sequential(seen: Canaries, tolerance: float = 1.0, looks: int = LOOKS_TO_ALARM) -> list[int | None]:
     """The look at which each run is alarmed, if it ever is; `looks` in a row must agree."""
-    return [
-        _alarm(zip(*map(Counted.tolist, run), strict=True), tolerance, looks)
-        for run in zip(seen.mine, seen.theirs, strict=True)
-    ]
+    runs = zip(seen.mine.tolist(), seen.theirs.tolist(), strict=True)
+    return [_alarm(zip(*run, strict=True), seen.served, tolerance, looks) for run in runs]
 
 
-def _alarm(run: Iterable[tuple[int, int]], tolerance: float, looks: int) -> int | None:
+def _alarm(run: Iterable[tuple[int, int]], served: int, tolerance: float, looks: int) -> int | None:
     evidence = Evidence()
     for number, (mine, theirs) in enumerate(run, 1):
-        evidence = evidence.after(Counts(mine, MINE), Counts(theirs, THEIRS), tolerance, ALPHA)
+        evidence = evidence.after(Counts(mine, MINE), Counts(theirs, served), tolerance, ALPHA)
         if evidence.alarms >= looks:
             return number
     return None
+
+
+def needed(harm: float, theirs: int, runs: int) -> int:
+    """How many requests the candidate must serve until nine of ten such harms are seen."""
+    found = sequential(canaries(harm, runs, looks=200, theirs=theirs))
+    return MINE * sorted(each or 10**6 for each in found)[runs * 9 // 10]
 
 
 def z_tests(seen: Canaries) -> NDArray[np.float64]:
@@ -138,6 +142,15 @@ def main() -> None:
     heading("No harm, but bad requests come several at a time: what no test foresees that takes them one by one")
     _table(((f"bursts of {burst}", canaries(1.0, runs, burst)) for burst in (1, 2, 5)), columns)
 
+    heading(
+        "Requests of the candidate until 9 of 10 such harms are seen; for a champion of 0.1 % bad, ten times as many"
+    )
+    sizes = (1.5, 2.0, 3.0, 5.0)
+    line(f"{'traffic':<12}" + "".join(f"{f'{size:g} times':>12}" for size in sizes))
+    for percent in (10, 50):
+        counts = [needed(size, MINE * (100 - percent) // percent, runs // 10) for size in sizes]
+        line(f"{f'{percent} %':<12}" + "".join(f"{count:>12,}" for count in counts))
+
     heading("Goals")
     false, tolerated = share(ours(rows[1.0])), share(sequential(rows[1.25], 1.25))
     verdict("false alarms, no harm", false, 100 * ALPHA, "%")
@@ -146,7 +159,7 @@ def main() -> None:
     verdict("harm of 1.5 % seen", share(ours(rows[1.5])), 80, "%", at_least=True)
     verdict("difference to SciPy's likelihoods, in 1e-9", largest_difference(1_000) * 1e9, 1, "")
     update = time.perf_counter()
-    _alarm([(3, 27)] * 10_000, 1.0, LOOKS + 10_000)
+    _alarm([(3, 27)] * 10_000, THEIRS, 1.0, 20_000)
     verdict("time of an update", (time.perf_counter() - update) * 100, 100, "us")
     line(f"in {time.monotonic() - began:.0f} s")
 
