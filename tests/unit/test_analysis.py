@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +18,7 @@ from core.policy.analysis import AnalysisVerdict, Progress, begin, conclude, nex
 from core.policy.gates import FIRST_ALLOWED, FIRST_DENIED
 from core.policy.measuring import AT_REST, BEGAN, is_asked
 from core.policy.readings import Look, Missing, Reading, Rival, Standing, Unanswered, Value
-from core.policy.rollout import Analysis
+from core.policy.rollout import Analysis, AnalysisMetric
 
 RUNNING, PASSED, FAILED, INCONCLUSIVE, ERRORED = Standing
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -377,3 +380,26 @@ def test_no_answer_whatever_breaks_the_counting_or_its_record(answers: list[tupl
     watch = Watch(ERRORS | {"at_most": 0.5, "inconclusive_limit": 1000})
     watch.see(*[look(a, b, champion=(c, d)) for a, b, c, d in answers])
     assert watch.end().sentence
+
+
+# -- the reference -----------------------------------------------------------------------------------------------
+
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "analysis.md").read_text(encoding="utf-8")
+
+
+def test_the_sample_of_the_reference_can_be_used() -> None:
+    (sample,) = re.findall(r"```yaml\n(analysis:.*?)```", REFERENCE, re.DOTALL)
+    assert [each.name for each in Analysis.model_validate(yaml.safe_load(sample)["analysis"]).metrics] == [
+        "p99",
+        "errors",
+    ]
+
+
+@pytest.mark.parametrize("part", [Analysis, AnalysisMetric])
+def test_every_key_is_in_the_reference_with_its_default(part: type[Analysis | AnalysisMetric]) -> None:
+    rows = [row.split(" | ") for row in re.findall(r"^\| (`.*) \|$", REFERENCE, re.MULTILINE)]
+    said = {key: row[-1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+    for key, field in part.model_fields.items():
+        assert key in said
+        if isinstance(field.default, int | float) and key not in ("no_worse_by", "lower_is_better"):
+            assert said[key] == f"`{json.dumps(field.default).removesuffix('.0')}`"
