@@ -88,6 +88,7 @@ class Server:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
+        self._every(5, "waiting", services.promotions.start_waiting)
         self._every(20, "digest", lambda: sweeps.due_digests(services.policy, self.database, now()))
         self._every(4, "cards", services.messages.lookout.look)
         self._every(5, "slack", services.connection.check)

@@ -21,9 +21,12 @@ from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core import sweeps
+from core.barriers import Barriers
 from core.decisions import Decisions
+from core.delegating import Delegating
 from core.deployments import Deployments
 from core.engine import Engine
+from core.glass import Glass
 from core.policy.connections import Webhook
 from core.policy.schema import Policy
 from core.ports import Clock, DeployTarget
@@ -139,7 +142,21 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         metrics.slack_error,
     )
     database.after_change = messages.kick
-    desk = Desk(policy, database, promotions, decisions, rollbacks, registration, directory, messages, client, quick)
+    desk = Desk(
+        policy=policy,
+        database=database,
+        promotions=promotions,
+        decisions=decisions,
+        rollbacks=rollbacks,
+        barriers=Barriers(promotions),
+        delegating=Delegating(promotions),
+        glass=Glass(promotions),
+        registration=registration,
+        directory=directory,
+        messages=messages,
+        client=client,
+        quick=quick,
+    )
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,

@@ -124,6 +124,13 @@ class Promotions:
         with self.database.read() as session:
             return store.load(session, promotion_id)
 
+    def standing(self, view: PromotionView) -> list[Blocker]:
+        """What would hold an active promotion up if it were deployed now; empty for one that has ended."""
+        if view.kind is Kind.ROLLBACK or view.state not in WAITING:
+            return []
+        with self.database.read() as session:
+            return self.judge.standing(session, store.row(session, view.id), self.clock())
+
     def why(self, model: str, version: str, stage: str) -> list[Blocker]:
         """Everything that stands, or would stand, between a version and a stage; what is fine is listed too."""
         with self.database.read() as session:
@@ -171,6 +178,10 @@ class Promotions:
         )
         with self.database.read() as session:
             return list(session.scalars(query.order_by(PromotionRow.id)))
+
+    def start_waiting(self) -> list[int]:
+        """Deploy whatever waited for something that has passed; the ids of those that go ahead."""
+        return [each for each in self.waiting_to_start() if self.start_if_clear(each)]
 
     def start_if_clear(self, promotion_id: int) -> bool:
         """Deploy an approved promotion whose waiting is over; everything is judged once more. False when it is not."""

@@ -32,7 +32,7 @@ def expire(promotions: Promotions, now: datetime) -> list[int]:
     with promotions.database.read() as session:
         due = session.scalars(
             select(PromotionRow.id).where(
-                PromotionRow.state.in_((State.EVALUATING.value, State.AWAITING_APPROVAL.value)),
+                PromotionRow.state.in_((State.EVALUATING.value, State.AWAITING_APPROVAL.value, State.APPROVED.value)),
                 PromotionRow.expires_at <= now,
             )
         ).all()

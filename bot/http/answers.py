@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from core.domain.model import Actor, Blocker, Measurement, ModelVersion, Verdict
+from core.domain.model import Actor, Blocker, Measurement, ModelVersion, Override, Verdict
 from core.domain.views import DeploymentView, PromotionView
 from core.store.registry import ChampionView, ModelLine, VersionLine
 
@@ -114,9 +114,15 @@ def promotion(found: PromotionView) -> Json:
                 "at": moment(each.at),
                 "groups": list(each.groups),
                 "reason": each.reason,
+                "for": actor(each.principal) if each.principal else None,
+                "evidence_digest": each.evidence_digest,
+                "void": each.void or None,
             }
-            for each in found.decisions
+            for each in (*found.decisions, *found.voided)
         ],
+        "waiting_for": found.waiting_for or None,
+        "waiting_until": moment(found.waiting_until),
+        "override": _override(found.override),
         "approvals": _tally(found),
         "policy_version": found.policy_version,
         "evidence_digest": found.evidence_digest,
@@ -127,6 +133,19 @@ def promotion(found: PromotionView) -> Json:
         "end_reason": found.end_reason,
         "ended_by": str(found.ended_by) if found.ended_by else None,
         "deployments": [deployment(each) for each in found.deployments],
+    }
+
+
+def _override(found: Override | None) -> Json | None:
+    if found is None:
+        return None
+    return {
+        **actor(found.actor),
+        "reason": found.reason,
+        "bypassed": list(found.bypassed),
+        "at": moment(found.at),
+        "reviewed_by": actor(found.reviewed_by) if found.reviewed_by else None,
+        "review": found.review,
     }
 
 
@@ -187,4 +206,6 @@ def blocker(found: Blocker) -> Json:
         "blocking": found.blocking,
         "sentence": found.sentence,
         "clears": found.clears,
+        "waits": found.waits,
+        "until": moment(found.until),
     }

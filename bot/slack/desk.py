@@ -17,9 +17,12 @@ from bot.slack.blocks.card import Awaited
 from bot.slack.blocks.text import escape, link, notice, section
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
+from core.barriers import Barriers
 from core.decisions import Decisions
+from core.delegating import Delegating
 from core.domain.model import Actor
 from core.domain.views import PromotionView
+from core.glass import Glass
 from core.policy.schema import Policy
 from core.promotions import Promotions
 from core.registration import Registration
@@ -39,6 +42,9 @@ class Desk:
     promotions: Promotions
     decisions: Decisions
     rollbacks: Rollbacks
+    barriers: Barriers
+    delegating: Delegating
+    glass: Glass
     registration: Registration
     directory: SlackDirectory
     messages: Messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from core.domain.errors import Unavailable
+from core.domain.errors import BadInput, NotFound, Unavailable
 from core.domain.model import Actor, Person
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,30 @@ class SlackDirectory:
     def knows(self, user_id: str) -> bool:
         """True when Slack has told who this is."""
         return self._peek("user", user_id) is not None
+
+    def find(self, named: str) -> Person:
+        """Whom somebody means who types `@dave`, an e-mail address, an id or a mention. Raises `Refused`, `Unavailable`."""
+        mention = re.fullmatch(r"<@([UW][A-Z0-9]+)(\|[^>]*)?>", named)
+        if mention or re.fullmatch(r"[UW][A-Z0-9]{2,30}", named):
+            found = self.person(mention[1] if mention else named)
+            people = [found] if found else []
+        elif "@" in named[1:]:
+            found = self._cached("email", named.lower(), self._ask_email)
+            people = [found] if found else []
+        else:
+            wanted = named.removeprefix("@").casefold()
+            everybody: list[Person] = self._cached("everybody", "", self._ask_everybody)
+            people = [who for who in everybody if who.handle.casefold() == wanted] or [
+                who for who in everybody if who.name.casefold() == wanted
+            ]
+        if len(people) > 1:
+            raise BadInput("person", f"Several people are called {named[:80]}; name one by e-mail address.")
+        if not people:
+            raise NotFound(
+                "unknown-person",
+                f"Slack knows nobody called {named[:80]}; write @ and their name, or their e-mail address.",
+            )
+        return people[0]
 
     def warm(self) -> None:
         """Ask Slack for everything the policy names, ahead of clicks. Never raises; run in the background."""
@@ -124,6 +149,18 @@ class SlackDirectory:
             self._keep("user", found.id, found)
         return found
 
+    def _ask_everybody(self, _: str) -> list[Person]:
+        people: list[Person] = []
+        cursor = ""
+        for _page in range(50):
+            listed = self._client.users_list(limit=200, cursor=cursor)
+            found = (_person(each) for each in listed.get("members") or [])
+            people += [who for who in found if who is not None and who.active]
+            cursor = (listed.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                break
+        return people
+
     def _ask_usergroup(self, handle: str) -> frozenset[str]:
         listed = self._client.usergroups_list().get("usergroups") or []
         for group in listed:
@@ -140,7 +177,7 @@ class SlackDirectory:
         try:
             answer = ask(key)
         except (SlackApiError, OSError) as error:
-            shown = {"user": "this person", "email": key, "usergroup": f"@{key}"}[kind]
+            shown = {"user": "this person", "everybody": "everybody", "email": key, "usergroup": f"@{key}"}[kind]
             code = error.response.get("error") if isinstance(error, SlackApiError) else type(error).__name__
             raise Unavailable(
                 f"Slack did not say who {shown} is ({code}), so nobody is believed; try again in a moment."

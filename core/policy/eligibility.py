@@ -132,17 +132,16 @@ def _soak(facts: Facts, stage: Stage, now: datetime) -> Iterator[Blocker]:
             continue  # said by the requirement itself
         so_far = (served.until or now) - served.since
         who = f"{facts.model} {facts.version}"
+        rule = f"{stage.name} wants {wanted} in {required} in one stretch"
         if max(so_far, served.longest) >= stage.soak:
-            sentence = f"{who} has served {required} for {spoken(max(so_far, served.longest))}; {wanted} are enough."
+            sentence = f"{rule}; {who} has served there for {spoken(max(so_far, served.longest))}."
             yield Blocker("soak", required, False, sentence)
         elif served.until is None:
-            sentence = (
-                f"{who} has served {required} for {spoken(so_far)} so far; {stage.name} wants {wanted} in one stretch."
-            )
             ready = served.since + stage.soak
+            sentence = f"{rule}; {who} has served there since {stamp(served.since)}."
             yield Blocker("soak", required, True, sentence, f"It is long enough at {stamp(ready)}.", True, ready)
         else:
-            sentence = f"{who} served {required} for {spoken(so_far)} only; {stage.name} wants {wanted} in one stretch."
+            sentence = f"{rule}; {who} served there for {spoken(so_far)} only."
             yield Blocker("soak", required, True, sentence, f"Promote it to {required} again.")
 
 

@@ -220,14 +220,14 @@ def test_a_token_with_the_requesters_name_is_not_the_requester() -> None:
 class TestDelegates:
     """Mallory is in no group; others had her decide for them."""
 
-    MALLORY = Approver(MALLORY, frozenset())
-    CAROL = Approver(CAROL, frozenset({"risk"}))
+    delegate = Approver(MALLORY, frozenset())
+    absent = Approver(CAROL, frozenset({"risk"}))
 
     def test_a_delegate_decides_for_whoever_could_have(self) -> None:
-        assert may_decide(rule(), self.MALLORY, asked(), [self.CAROL]) == self.CAROL
+        assert may_decide(rule(), self.delegate, asked(), [self.absent]) == self.absent
 
     def test_members_decide_for_themselves(self) -> None:
-        assert may_decide(rule(), Approver(BOB, frozenset({"ml-leads"})), asked(), [self.CAROL]) is None
+        assert may_decide(rule(), Approver(BOB, frozenset({"ml-leads"})), asked(), [self.absent]) is None
 
     @pytest.mark.parametrize(
         "absent",
@@ -241,17 +241,17 @@ class TestDelegates:
     )
     def test_nobody_gets_by_proxy_what_they_could_not_do_themselves(self, absent: Approver) -> None:
         with pytest.raises(NotAllowed, match="Mallory is not among those who may approve"):
-            may_decide(rule(), self.MALLORY, asked(trained_by="dave@example.com"), [absent])
+            may_decide(rule(), self.delegate, asked(trained_by="dave@example.com"), [absent])
 
     def test_the_second_of_two_who_delegated_may_be_the_one(self) -> None:
         absent = Approver(ALICE, frozenset({"risk"}))
-        assert may_decide(rule(), self.MALLORY, asked(), [absent, self.CAROL]) == self.CAROL
+        assert may_decide(rule(), self.delegate, asked(), [absent, self.absent]) == self.absent
 
     def test_a_delegate_who_trained_or_asked_may_not(self) -> None:
         with pytest.raises(NotAllowed, match="You trained this version"):
-            may_decide(rule(), self.MALLORY, asked(trained_by="mallory"), [self.CAROL])
+            may_decide(rule(), self.delegate, asked(trained_by="mallory"), [self.absent])
         with pytest.raises(NotAllowed, match="You asked for this promotion"):
-            may_decide(rule(), self.MALLORY, asked(requester=MALLORY), [self.CAROL])
+            may_decide(rule(), self.delegate, asked(requester=MALLORY), [self.absent])
 
 
 def test_inactive_accounts_may_not() -> None:

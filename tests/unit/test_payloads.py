@@ -8,20 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.payloads import (
+from bot.slack.grammar import (
+    BreakGlass,
+    Delegate,
+    DelegateOff,
+    DelegateShow,
     Help,
-    OfPromotion,
-    OfRollback,
     OpenForm,
+    PersonalDigest,
     Promote,
+    Release,
+    Resume,
+    Review,
     Rollback,
     Status,
+    Stop,
+    Unveto,
+    Veto,
     Why,
     promote_command,
     rollback_command,
-    selected,
     unescape,
 )
+from bot.slack.payloads import OfPromotion, OfRollback, selected
 from core.domain.errors import BadInput
 
 UNDERSTOOD = {
@@ -42,6 +51,39 @@ UNDERSTOOD = {
     "fraud 7 because p99 &lt; 50 &amp;amp; fine": Promote("fraud", "7", "", "p99 < 50 &amp; fine"),
     "because 7": None,
     "status a b": None,
+    "stop because it burns": Stop("", "it burns"),
+    "stop fraud because it burns": Stop("fraud", "it burns"),
+    "stop": None,
+    "stop fraud now because it burns": None,
+    "resume": Resume(),
+    "resume fraud because it is out": Resume("fraud", "it is out"),
+    "resume fraud now": None,
+    "veto fraud 7 because it leaks": Veto("fraud", "7", "", "it leaks"),
+    "veto fraud 7 from staging because it leaks": Veto("fraud", "7", "staging", "it leaks"),
+    "veto fraud 7": None,
+    "veto fraud because it leaks": None,
+    "unveto fraud 7": Unveto("fraud", "7"),
+    "unveto fraud": None,
+    "release fraud staging": Release("fraud", "staging"),
+    "release fraud in staging because mended": Release("fraud", "staging", "mended"),
+    "release fraud": None,
+    "delegate": DelegateShow(),
+    "delegate off": DelegateOff(),
+    "delegate @dave until friday": Delegate("@dave", "friday"),
+    "delegate to @dave for 3d": Delegate("@dave", "3d"),
+    "delegate @dave": None,
+    "delegate @dave until": None,
+    "break-glass fraud 7 to production because the old one leaks": BreakGlass(
+        "fraud", "7", "production", "the old one leaks"
+    ),
+    "break-glass fraud 7 because x": None,
+    "break-glass fraud 7 to production": None,
+    "review P-12": Review("P-12"),
+    "review P-12 because it was right": Review("P-12", "it was right"),
+    "review": None,
+    "digest on": PersonalDigest(True),
+    "digest off": PersonalDigest(False),
+    "digest": None,
 }
 ROLLED_BACK = {
     "": OpenForm(),

@@ -26,13 +26,16 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.payloads import OfPromotion
-from core.domain.model import Actor, DecisionKind, Kind, ModelVersion, Outcome, State, Verdict
+from core.domain.model import Actor, Decision, DecisionKind, Kind, ModelVersion, Outcome, State, Verdict
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import needed
 from core.policy.numbers import number
 
 #: Rows of the metric table on the card; the rest is behind Details.
 TABLE_ROWS = 8
+
+#: So much of the evidence digest goes with the Approve button: whoever presses it says yes to what stood beside it.
+SEEN = 16
 
 ICONS = {Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.INCONCLUSIVE: "❔"}
 
@@ -62,6 +65,7 @@ def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
         blocks += _approvals(view, awaited)
     else:
         blocks += _asked(view)
+    blocks += _override(view)
     blocks += _deployments(view)
     if view.state is State.AWAITING_APPROVAL:
         blocks.append(_buttons(view, guarded))
@@ -79,7 +83,7 @@ def headline(view: PromotionView) -> str:
     return {
         State.EVALUATING: f"Checking {what} for {stage}",
         State.AWAITING_APPROVAL: f"Promote {what} to {stage}?",
-        State.APPROVED: f"Approved: {what} goes to {stage}",
+        State.APPROVED: f"Approved: {what} {'waits for' if view.waiting_for else 'goes to'} {stage}",
         State.DEPLOYING: f"Deploying {what} to {stage}",
         State.VERIFYING: f"Verifying {what} in {stage}",
         State.ROLLING_BACK: f"Stopping {what} in {stage}",
@@ -106,6 +110,14 @@ def summary(view: PromotionView) -> str:
     """Why it is or is not safe, or how it ended; mrkdwn."""
     if view.state is State.AWAITING_APPROVAL:
         return f"{_safety(view)}\n{biggest_change(view)}".strip()
+    if view.state is State.APPROVED and view.waiting_for:
+        when = (
+            f" It is deployed {date(view.waiting_until)}, unless"
+            if view.waiting_until
+            else " It is deployed as soon as that has passed, unless"
+        )
+        until = f" it expires first ({date(view.expires_at)})." if view.expires_at else " somebody withdraws it."
+        return f"🧊 {escape(view.waiting_for, 700)}{when}{until}"
     marks = {
         State.SUCCEEDED: "✅",
         State.REJECTED: "⛔",
@@ -175,7 +187,7 @@ def first_sentence(view: PromotionView) -> str:
     reason = plain(view.end_reason, 600) if view.end_reason else ""
     said = {
         State.EVALUATING: "Its gates are being checked.",
-        State.APPROVED: "The deployment is about to start.",
+        State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
         State.DEPLOYING: "The deploy target was asked; its report is awaited.",
         State.VERIFYING: "It is deployed and being verified.",
         State.ROLLING_BACK: "The champion is being put back.",
@@ -205,6 +217,25 @@ def actor(who: Actor) -> str:
     if who.kind == "user":
         return person(who.id, who.name)
     return f"{escape(who.name or who.id, 80)} (API)" if who.kind == "token" else "Baton"
+
+
+def decided_by(decision: Decision) -> str:
+    """Who decided, and for whom if not for themselves; mrkdwn."""
+    return f"{actor(decision.actor)} for {actor(decision.principal)}" if decision.principal else actor(decision.actor)
+
+
+def _override(view: PromotionView) -> list[dict[str, Any]]:
+    """Break-glass, loudly, until somebody else has looked at it."""
+    if view.override is None:
+        return []
+    passed = "; ".join(escape(each, 200) for each in view.override.bypassed[:5])
+    line = (
+        f"🚨 *Glass broken by {actor(view.override.actor)}:* {escape(view.override.reason, 400)}\nPassed by: {passed}"
+    )
+    if view.override.reviewed_by is None:
+        return [section(f"{line}\n*Nobody has reviewed this yet:* someone else types `/promote review {view.ref}`.")]
+    words = f": {escape(view.override.review, 300)}" if view.override.review else ""
+    return [section(f"{line}\nReviewed by {actor(view.override.reviewed_by)}{words}")]
 
 
 def _metrics(view: PromotionView) -> list[dict[str, Any]]:
@@ -288,7 +319,7 @@ def _approvals(view: PromotionView, awaited: Awaited) -> list[dict[str, Any]]:
         )
     if view.state in (State.EVALUATING, State.FAILED) and not view.decisions:
         return []
-    given = [f"{actor(d.actor)}" for d in view.decisions if d.kind is DecisionKind.APPROVAL]
+    given = [decided_by(d) for d in view.decisions if d.kind is DecisionKind.APPROVAL]
     line = f"*Approvals {len(given)} of {view.tally.quorum}*" + (f": {', '.join(given)}" if given else "")
     if view.state is State.AWAITING_APPROVAL:
         line += f"\n{still_needed(view, awaited)}"
@@ -331,7 +362,7 @@ def deployment_line(deployment: DeploymentView) -> str:
 
 
 def _buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
-    value = OfPromotion(promotion=view.id).dump()
+    value = OfPromotion(promotion=view.id, seen=view.evidence_digest[:SEEN]).dump()
     confirm = {
         "title": plain_text_of(f"Approve for {plain(view.stage, 40)}?", 100),
         "text": mrkdwn(clip(_confirm_text(view), 300)),

@@ -19,10 +19,11 @@ from bot.slack.blocks.text import (
     quote,
     section,
 )
-from bot.slack.payloads import OfPromotion, OfRollback
+from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
 from core.domain.errors import BadInput
-from core.domain.model import Blocker, Decision, DecisionKind, Measurement, ModelVersion, Verdict
+from core.domain.model import Blocker, Decision, DecisionKind, Measurement, ModelVersion, State, Verdict
 from core.domain.views import PromotionView, RollbackPlan
+from core.glass import GlassPlan
 from core.policy.numbers import number
 
 Json = dict[str, Any]
@@ -170,6 +171,27 @@ def red_button(plan: RollbackPlan, reason: str) -> list[Json]:
     return [*consequence(plan), quote(reason, 600), actions, context("Nothing happens until you press the button.")]
 
 
+def glass_button(plan: GlassPlan, reason: str) -> list[Json]:
+    """What breaking the glass would pass by, the reason, and the one button that acts. Raises `BadInput`."""
+    value = OfGlass(
+        model=plan.model, version=plan.version, stage=plan.stage, bypassed=len(plan.bypassed), reason=reason
+    ).dump()
+    if len(value) > BUTTON_VALUE:
+        raise BadInput("reason", "The reason is too long to go with the button; say it in fewer words.")
+    over = f"takes over from {escape(plan.champion, 60)}" if plan.champion else "becomes the first champion"
+    head = f"🚨 *{escape(plan.model, 80)} {escape(plan.version, 40)}* {over} in *{escape(plan.stage, 60)}*, past this:"
+    passed = [f"• {escape(each, 300)}" for each in plan.bypassed[:20]]
+    label = f"Break the glass for {plain(plan.version, 40)}"
+    actions = {"type": "actions", "elements": [button(label, ids.BREAK_GLASS, value, "danger")]}
+    after = "It is marked in the channel, in every digest and in the audit until someone else has reviewed it."
+    return [section(head), *_in_sections(passed), quote(reason, 600), actions, context(after)]
+
+
+def lines(said: Sequence[str]) -> list[Json]:
+    """Finished lines of mrkdwn, in as few sections as they fit."""
+    return _in_sections(said)
+
+
 def confirm_rollback(plan: RollbackPlan, reason: str) -> Json:
     """The second page of the rollback form."""
     return modal("Roll back?", red_button(plan, reason), ids.DONE_VIEW, close="Cancel")
@@ -192,9 +214,17 @@ def reject(view: PromotionView) -> Json:
     return modal(f"Reject {view.ref}", blocks, ids.REJECT_FORM, submit="Reject", close="Cancel", metadata=metadata)
 
 
-def details(view: PromotionView, awaited: card.Awaited, mine: bool) -> Json:
-    """Everything behind a card: gates with numbers, all measurements, approvals, lineage, evidence. `mine`: may withdraw."""
+def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Sequence[Blocker] = ()) -> Json:
+    """Everything behind a card: what is in the way, gates with numbers, all measurements, approvals, lineage, evidence.
+
+    `me` is the actor who looks, who may take their own request or approval back.
+    """
     blocks = [header(card.headline(view)), section(card.summary(view))]
+    if standing:
+        blocks += [
+            section("*In the way*"),
+            *_in_sections([f"{'🧊' if b.waits else '⛔'} {_blocker(b)}" for b in standing]),
+        ]
     if view.reason:
         blocks.append(quote(view.reason, 2500))
     blocks += _gates(view)
@@ -205,16 +235,20 @@ def details(view: PromotionView, awaited: card.Awaited, mine: bool) -> Json:
     artifact = f"Artifact {escape(view.version.artifact_uri, 300)} · {escape(view.version.digest, 100)}"
     blocks.append(context(artifact))
     blocks.append(context(f"{view.ref} · policy {view.policy_version[:12]} · evidence {view.evidence_digest[:12]}"))
-    if mine and view.active:
-        blocks.append(
-            {
-                "type": "actions",
-                "elements": [
-                    button("Withdraw this request", ids.WITHDRAW, OfPromotion(promotion=view.id).dump(), "danger")
-                ],
-            }
-        )
+    if buttons := _own_buttons(view, me):
+        blocks.append({"type": "actions", "elements": buttons})
     return modal(view.ref, blocks, ids.DETAILS_VIEW)
+
+
+def _own_buttons(view: PromotionView, me: str) -> list[Json]:
+    """What only this person may take back."""
+    value = OfPromotion(promotion=view.id).dump()
+    found = []
+    if view.state is State.AWAITING_APPROVAL and any(str(each.actor) == me for each in view.decisions):
+        found.append(button("Take my approval back", ids.WITHDRAW_APPROVAL, value))
+    if view.active and str(view.requester) == me:
+        found.append(button("Withdraw this request", ids.WITHDRAW, value, "danger"))
+    return found
 
 
 def _gates(view: PromotionView) -> list[Json]:
@@ -247,6 +281,7 @@ def _decisions(view: PromotionView, awaited: card.Awaited) -> list[Json]:
     if view.tally is None:
         return []
     lines = [_decision(each) for each in view.decisions]
+    lines += [f"~{_decision(each)}~ ({escape(each.void, 200)})" for each in view.voided[-10:]]
     if view.active:
         lines += [line for line in (escape(view.tally.sentence, 300), card.still_needed(view, awaited)) if line]
     return [section("*Approvals*"), *_in_sections(lines or ["None"])]
@@ -256,7 +291,7 @@ def _decision(decision: Decision) -> str:
     mark = "👍" if decision.kind is DecisionKind.APPROVAL else "⛔"
     groups = f" for {escape(', '.join(decision.groups), 100)}" if decision.groups else ""
     reason = f": {escape(decision.reason, 400)}" if decision.reason else ""
-    return f"{mark} {card.actor(decision.actor)} {date(decision.at)}{groups}{reason}"
+    return f"{mark} {card.decided_by(decision)} {date(decision.at)}{groups}{reason}"
 
 
 def _in_sections(lines: Sequence[str], limit: int = 2800) -> list[Json]:

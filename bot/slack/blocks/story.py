@@ -26,7 +26,12 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "gates_passed": f"✅ Gates passed{_counted(event)}; approval is awaited",
         "auto_approved": _auto_approved(event, view, who),
         "gates_failed": f"❌ Stopped by its gates: {escape(reason, 1500)}",
-        "approved": f"👍 {who} approved",
+        "approved": f"👍 {who} approved{_for(event)}",
+        "approval_withdrawn": f"↩️ {who} took their approval back",
+        "evidence_changed": f"🔁 The evidence changed{because}. {_voided(event)}",
+        "waits": f"🧊 {escape(reason, 900)}",
+        "glass_broken": f"🚨 {who} broke the glass{because}",
+        "glass_reviewed": f"👀 {who} reviewed it{because}",
         "quorum_reached": f"✅ Approved: {escape(reason, 300)}",
         "rejected": f"⛔ {who} rejected it{because}",
         "deployment_started": f"🚀 Deployment started{_target(event, view)}",
@@ -46,6 +51,16 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "no_longer_eligible": f"❌ No longer eligible{because}",
     }
     return told.get(event.kind) or f"{escape(event.kind.replace('_', ' ').capitalize(), 80)}{because}"
+
+
+def _for(event: AuditEvent) -> str:
+    whose = event.data.get("for")
+    return f" for {actor(Actor.parse(str(whose), str(event.data.get('for_name') or '')))}" if whose else ""
+
+
+def _voided(event: AuditEvent) -> str:
+    gone = [actor(Actor.parse(str(each))) for each in event.data.get("voided", [])]
+    return f"Void, and needed again: {', '.join(gone)}." if gone else "It is checked anew."
 
 
 def _counted(event: AuditEvent) -> str:

@@ -14,7 +14,7 @@ from bot.slack.blocks.text import escape
 from bot.slack.desk import Desk
 from bot.slack.listeners.commands import targets
 from bot.slack.listeners.home import publish_later
-from bot.slack.payloads import OfPromotion, OfRollback
+from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
 from core.domain.errors import Conflict
 from core.domain.model import Actor
 from core.domain.views import PromotionView, RollbackPlan
@@ -22,14 +22,15 @@ from core.domain.views import PromotionView, RollbackPlan
 
 def register(app: App, desk: Desk) -> None:
     """Listen to every button."""
-    for action_id, listener in (_on_promotions(desk) | _on_rollbacks(desk)).items():
+    for action_id, listener in (_on_promotions(desk) | _on_rollbacks(desk) | _on_glass(desk)).items():
         app.action(action_id)(listener)
 
 
 def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
 
     def approve(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
-        desk.decisions.approve(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+        wanted = OfPromotion.read(action.get("value"))
+        desk.decisions.approve(desk.actor(body["user"]), wanted.promotion, wanted.seen)
         redraw_home(desk, body)
         ack()
 
@@ -41,8 +42,17 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
     def details(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         actor = desk.actor(body["user"])
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
-        mine = str(view.requester) == str(actor)
-        desk.quick.views_open(trigger_id=body["trigger_id"], view=forms.details(view, desk.awaited(view), mine))
+        standing = desk.promotions.standing(view)
+        shown = forms.details(view, desk.awaited(view), str(actor), standing)
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=shown)
+        ack()
+
+    def withdraw_approval(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        actor = desk.actor(body["user"])
+        view = desk.decisions.withdraw(actor, OfPromotion.read(action.get("value")).promotion)
+        if body.get("view"):
+            answer = forms.done(view.ref, f"Your approval of {view.ref} counts no longer; you may approve it again.")
+            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
         ack()
 
     def withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -54,7 +64,13 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
             desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
         ack()
 
-    return {ids.APPROVE: approve, ids.REJECT: reject, ids.DETAILS: details, ids.WITHDRAW: withdraw}
+    return {
+        ids.APPROVE: approve,
+        ids.REJECT: reject,
+        ids.DETAILS: details,
+        ids.WITHDRAW: withdraw,
+        ids.WITHDRAW_APPROVAL: withdraw_approval,
+    }
 
 
 def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
@@ -76,6 +92,22 @@ def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
         ack()
 
     return {ids.ROLL_BACK: roll_back, ids.HOME_PROMOTE: open_promote, ids.HOME_ROLLBACK: open_rollback}
+
+
+def _on_glass(desk: Desk) -> dict[str, Callable[..., None]]:
+    def break_glass(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        shown, actor = OfGlass.read(action.get("value")), desk.actor(body["user"])
+        if len(desk.glass.plan(actor, shown.model, shown.version, shown.stage).bypassed) != shown.bypassed:
+            raise Conflict(
+                "changed-since",
+                "What the glass would pass by has changed since you were asked. Nothing was done; type the command again.",
+            )
+        view = desk.glass.use(actor, shown.model, shown.version, shown.stage, shown.reason)
+        text = f"🚨 {view.ref}: {escape(view.model, 80)} {escape(view.version.version, 40)} goes to {escape(view.stage, 40)}. Its card tells how far it is."
+        desk.later(replace, desk, body, text)
+        ack()
+
+    return {ids.BREAK_GLASS: break_glass}
 
 
 def redraw_home(desk: Desk, body: dict[str, Any]) -> None:

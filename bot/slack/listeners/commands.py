@@ -6,10 +6,11 @@ from typing import Any
 
 from slack_bolt import Ack, App
 
-from bot.slack import ids, payloads
+from bot.slack import grammar, ids
 from bot.slack.blocks import card, forms
 from bot.slack.blocks.text import escape, notice, plain, section
 from bot.slack.desk import Desk
+from bot.slack.listeners import orders
 from core.domain.errors import BadInput, Conflict
 from core.domain.model import Actor
 from core.domain.views import PromotionView
@@ -19,10 +20,22 @@ from core.store import registry
 HELP = [
     section(
         "*Baton* asks for, judges, carries out and undoes model promotions.\n"
-        f"• {payloads.PROMOTE_USAGE} asks for a promotion; `/promote` alone opens a form.\n"
-        f"• {payloads.WHY_USAGE} says privately what is in the way, and who can clear it.\n"
-        f"• {payloads.STATUS_USAGE} says what is under way, and who serves.\n"
-        f"• {payloads.ROLLBACK_USAGE} shows what would change, and one red button; `/rollback` alone opens a form."
+        f"• {grammar.PROMOTE_USAGE} asks for a promotion; `/promote` alone opens a form.\n"
+        f"• {grammar.WHY_USAGE} says privately what is in the way, and who can clear it.\n"
+        f"• {grammar.STATUS_USAGE} says what is under way, and who serves.\n"
+        f"• {grammar.ROLLBACK_USAGE} shows what would change, and one red button; `/rollback` alone opens a form."
+    ),
+    section(
+        "*When something is in the way*\n"
+        f"• {grammar.STOP_USAGE} deploys nothing more until {grammar.RESUME_USAGE}; rollbacks go on.\n"
+        f"• {grammar.VETO_USAGE} bars a version; {grammar.UNVETO_USAGE} takes it back.\n"
+        f"• {grammar.RELEASE_USAGE} lifts the hold that a rollback left on automatic promotions.\n"
+        f"• {grammar.GLASS_USAGE} deploys past gates and approvals; {grammar.REVIEW_USAGE} is for somebody else."
+    ),
+    section(
+        "*For yourself*\n"
+        f"• {grammar.DELEGATE_USAGE} has somebody decide for you.\n"
+        f"• {grammar.DIGEST_USAGE}: what waits on you, each morning by direct message."
     ),
 ]
 
@@ -31,31 +44,34 @@ def register(app: App, desk: Desk) -> None:
     """Listen to the two commands."""
 
     def promote(ack: Ack, command: dict[str, Any]) -> None:
-        parsed = payloads.promote_command(command.get("text") or "")
+        parsed = grammar.promote_command(command.get("text") or "")
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         match parsed:
-            case payloads.OpenForm():
+            case grammar.OpenForm():
                 desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.promote(targets(desk)))
                 ack()
-            case payloads.Help():
+            case grammar.Help():
                 ack(text="How to use Baton", blocks=HELP)
-            case payloads.Status(model):
+            case grammar.Status(model):
                 ack(text="Promotions under way", blocks=status(desk, model))
-            case payloads.Why(model, version, stage):
+            case grammar.Why(model, version, stage):
                 stage = stage or next_stage(desk, model, version)
                 found = desk.promotions.why(model, version, stage)
                 ack(
                     text=notice(f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}"),
                     blocks=forms.blockers(model, version, stage, found),
                 )
-            case payloads.Promote(model, version, stage, reason):
+            case grammar.Promote(model, version, stage, reason):
                 view = desk.promotions.request(actor, model, version, stage or next_stage(desk, model, version), reason)
                 ack(text=filed(view, desk), blocks=[section(filed(view, desk))])
+            case _:
+                text, blocks = orders.answer(desk, actor, parsed)
+                ack(text=text, blocks=blocks)
 
     def rollback(ack: Ack, command: dict[str, Any]) -> None:
-        parsed = payloads.rollback_command(command.get("text") or "")
+        parsed = grammar.rollback_command(command.get("text") or "")
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
-        if isinstance(parsed, payloads.OpenForm):
+        if isinstance(parsed, grammar.OpenForm):
             desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
             ack()
             return
@@ -65,7 +81,7 @@ def register(app: App, desk: Desk) -> None:
     app.command(ids.ROLLBACK_COMMAND)(rollback)
 
 
-def offer_rollback(desk: Desk, actor: Actor, asked_for: payloads.Rollback) -> list[dict[str, Any]]:
+def offer_rollback(desk: Desk, actor: Actor, asked_for: grammar.Rollback) -> list[dict[str, Any]]:
     """What would change, and the red button. Raises `Refused`."""
     if len(asked_for.reason) > forms.ROLLBACK_REASON:
         raise BadInput(

@@ -1,0 +1,331 @@
+"""The text behind `/promote` and `/rollback`, as typed values; what is none of the known forms is refused with the usage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.domain.errors import BadInput
+
+
+@dataclass(frozen=True)
+class OpenForm:
+    """`/promote` or `/rollback` alone."""
+
+
+@dataclass(frozen=True)
+class Help:
+    """`/promote help`."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """`/promote status [MODEL]`."""
+
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """`/promote why MODEL VERSION [STAGE]`."""
+
+    model: str
+    version: str
+    stage: str = ""
+
+
+@dataclass(frozen=True)
+class Promote:
+    """`/promote MODEL VERSION [to STAGE] [because REASON]`; without a stage, the next one."""
+
+    model: str
+    version: str
+    stage: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """`/rollback MODEL [STAGE] [to VERSION] because REASON`."""
+
+    model: str
+    stage: str = ""
+    version: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """`/promote stop [MODEL] because REASON`."""
+
+    model: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """`/promote resume [MODEL]`."""
+
+    model: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Veto:
+    """`/promote veto MODEL VERSION [from STAGE] because REASON`."""
+
+    model: str
+    version: str
+    stage: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Unveto:
+    """`/promote unveto MODEL VERSION`."""
+
+    model: str
+    version: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """`/promote release MODEL STAGE`: lift the hold that a rollback left."""
+
+    model: str
+    stage: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """`/promote delegate @PERSON until DAY`; `off` and alone are `DelegateOff` and `DelegateShow`."""
+
+    person: str
+    until: str
+
+
+@dataclass(frozen=True)
+class DelegateOff:
+    """`/promote delegate off`."""
+
+
+@dataclass(frozen=True)
+class DelegateShow:
+    """`/promote delegate`."""
+
+
+@dataclass(frozen=True)
+class BreakGlass:
+    """`/promote break-glass MODEL VERSION to STAGE because REASON`."""
+
+    model: str
+    version: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """`/promote review P-12 [because WHAT WAS FOUND]`."""
+
+    promotion: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class PersonalDigest:
+    """`/promote digest on` or `off`."""
+
+    wanted: bool
+
+
+PROMOTE_USAGE = "`/promote MODEL VERSION [to STAGE] [because REASON]`"
+WHY_USAGE = "`/promote why MODEL VERSION [STAGE]`"
+STATUS_USAGE = "`/promote status [MODEL]`"
+ROLLBACK_USAGE = "`/rollback MODEL [STAGE] [to VERSION] because REASON`"
+
+STOP_USAGE = "`/promote stop [MODEL] because REASON`"
+RESUME_USAGE = "`/promote resume [MODEL]`"
+VETO_USAGE = "`/promote veto MODEL VERSION [from STAGE] because REASON`"
+UNVETO_USAGE = "`/promote unveto MODEL VERSION`"
+RELEASE_USAGE = "`/promote release MODEL STAGE`"
+DELEGATE_USAGE = "`/promote delegate @PERSON until DAY`, or `/promote delegate off`"
+GLASS_USAGE = "`/promote break-glass MODEL VERSION to STAGE because REASON`"
+REVIEW_USAGE = "`/promote review P-12 [because WHAT YOU FOUND]`"
+DIGEST_USAGE = "`/promote digest on`, or `/promote digest off`"
+
+_BECAUSE = re.compile(r"(?:^|\s)because(?:\s+|$)", re.IGNORECASE)
+
+
+def _split(text: str) -> tuple[list[str], str | None]:
+    """Words before `because`, and what stands after it (None when there is no `because`)."""
+    found = _BECAUSE.search(text)
+    if found is None:
+        return unescape(text).split(), None
+    return unescape(text[: found.start()]).split(), unescape(text[found.end() :]).strip()
+
+
+def unescape(text: str) -> str:
+    """Slack escapes &, < and > in what people type; here it is as they typed it."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def promote_command(text: str) -> Command:
+    """The text behind `/promote`. Raises `BadInput` with the usage when it is none of the known forms.
+
+    A model that is called like one of the verbs is promoted by the form.
+    """
+    words, reason = _split(text)
+    if not words and reason is None:
+        return OpenForm()
+    first = words[0].lower() if words else ""
+    if first == "help" and len(words) == 1:
+        return Help()
+    if first == "status" and len(words) <= 2 and reason is None:
+        return Status(*words[1:])
+    if first in _VERBS:
+        return _VERBS[first](words[1:], reason)
+    return _promote(words, reason)
+
+
+def _why(words: list[str], _reason: str | None) -> Why:
+    words = [word for word in words if word.lower() != "to"]
+    if len(words) not in (2, 3):
+        raise BadInput("text", f"To ask why, name a model and a version, and a stage if you like: {WHY_USAGE}.")
+    return Why(*words)
+
+
+def _promote(words: list[str], reason: str | None) -> Promote:
+    if len(words) < 2:
+        named = f" of {words[0]}" if words else ""
+        raise BadInput("text", f"Which version{named}? Write {PROMOTE_USAGE}, or /promote alone for a form.")
+    model, version, *rest = words
+    if rest and rest[0].lower() == "to":
+        if len(rest) == 1:
+            raise BadInput("text", f"To which stage? Write {PROMOTE_USAGE}.")
+        rest = rest[1:]
+    elif rest:
+        raise BadInput("text", f"“{rest[0]}” is not understood after the version. Write {PROMOTE_USAGE}.")
+    if len(rest) > 1:
+        raise BadInput(
+            "text",
+            f"“{rest[1]}” is not understood after the stage; a reason starts with “because”. Write {PROMOTE_USAGE}.",
+        )
+    if reason == "":
+        raise BadInput("text", f"There is nothing after “because”. Write {PROMOTE_USAGE}.")
+    return Promote(model, version, rest[0] if rest else "", reason or "")
+
+
+def _stop(words: list[str], reason: str | None) -> Stop:
+    if len(words) > 1:
+        raise BadInput("text", f"“{words[1]}” is not understood after the model. Write {STOP_USAGE}.")
+    if not reason:
+        raise BadInput("text", f"A stop needs a reason: add “because …”. Write {STOP_USAGE}.")
+    return Stop(words[0] if words else "", reason)
+
+
+def _resume(words: list[str], reason: str | None) -> Resume:
+    if len(words) > 1:
+        raise BadInput("text", f"“{words[1]}” is not understood after the model. Write {RESUME_USAGE}.")
+    return Resume(words[0] if words else "", reason or "")
+
+
+def _veto(words: list[str], reason: str | None) -> Veto:
+    plain = [word for word in words if word.lower() not in ("from", "in", "for")]
+    if len(plain) not in (2, 3):
+        raise BadInput("text", f"Which version of which model? Write {VETO_USAGE}.")
+    if not reason:
+        raise BadInput("text", f"A veto needs a reason: add “because …”. Write {VETO_USAGE}.")
+    return Veto(plain[0], plain[1], plain[2] if len(plain) == 3 else "", reason)
+
+
+def _unveto(words: list[str], reason: str | None) -> Unveto:
+    if len(words) != 2:
+        raise BadInput("text", f"Which version of which model? Write {UNVETO_USAGE}.")
+    return Unveto(words[0], words[1], reason or "")
+
+
+def _release(words: list[str], reason: str | None) -> Release:
+    plain = [word for word in words if word.lower() not in ("to", "in", "for")]
+    if len(plain) != 2:
+        raise BadInput("text", f"Which model in which stage? Write {RELEASE_USAGE}.")
+    return Release(plain[0], plain[1], reason or "")
+
+
+def _delegate(words: list[str], _reason: str | None) -> Delegate | DelegateOff | DelegateShow:
+    if not words:
+        return DelegateShow()
+    if len(words) == 1 and words[0].lower() in ("off", "stop", "back"):
+        return DelegateOff()
+    person, *rest = [word for word in words if word.lower() != "to"]
+    if not rest or rest[0].lower() not in ("until", "till", "for") or len(rest) < 2:
+        raise BadInput("text", f"To whom, and until when? Write {DELEGATE_USAGE}.")
+    return Delegate(person, " ".join(rest[1:]))
+
+
+def _break_glass(words: list[str], reason: str | None) -> BreakGlass:
+    plain = [word for word in words if word.lower() != "to"]
+    if len(plain) != 3:
+        raise BadInput("text", f"Which version of which model, to which stage? Write {GLASS_USAGE}.")
+    if not reason:
+        raise BadInput("text", f"Breaking the glass needs a reason: add “because …”. Write {GLASS_USAGE}.")
+    return BreakGlass(plain[0], plain[1], plain[2], reason)
+
+
+def _review(words: list[str], reason: str | None) -> Review:
+    if len(words) != 1:
+        raise BadInput("text", f"Which promotion? Write {REVIEW_USAGE}.")
+    return Review(words[0], reason or "")
+
+
+def _digest(words: list[str], _reason: str | None) -> PersonalDigest:
+    if len(words) != 1 or words[0].lower() not in ("on", "off"):
+        raise BadInput("text", f"On or off? Write {DIGEST_USAGE}.")
+    return PersonalDigest(words[0].lower() == "on")
+
+
+Command = (
+    OpenForm | Help | Status | Why | Promote | Stop | Resume | Veto | Unveto | Release | Delegate | DelegateOff
+    | DelegateShow | BreakGlass | Review | PersonalDigest
+)  # fmt: skip
+
+_VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
+    "why": _why,
+    "stop": _stop,
+    "resume": _resume,
+    "veto": _veto,
+    "unveto": _unveto,
+    "release": _release,
+    "delegate": _delegate,
+    "break-glass": _break_glass,
+    "review": _review,
+    "digest": _digest,
+}
+
+
+def rollback_command(text: str) -> OpenForm | Rollback:
+    """The text behind `/rollback`. Raises `BadInput` with the usage."""
+    words, reason = _split(text)
+    if not words and reason is None:
+        return OpenForm()
+    if not words:
+        raise BadInput("text", f"Which model? Write {ROLLBACK_USAGE}, or /rollback alone for a form.")
+    model, *rest = words
+    version = ""
+    lowered = [word.lower() for word in rest]
+    if "to" in lowered:
+        at = lowered.index("to")
+        if len(rest) != at + 2:
+            raise BadInput("text", f"After “to” comes one version. Write {ROLLBACK_USAGE}.")
+        version, rest = rest[at + 1], rest[:at]
+    if len(rest) > 1:
+        raise BadInput(
+            "text",
+            f"“{rest[1]}” is not understood after the stage; a reason starts with “because”. Write {ROLLBACK_USAGE}.",
+        )
+    if not reason:
+        raise BadInput("text", f"A rollback needs a reason: add “because …”. Write {ROLLBACK_USAGE}.")
+    return Rollback(model, rest[0] if rest else "", version, reason)

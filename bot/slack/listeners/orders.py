@@ -1,0 +1,77 @@
+"""What `/promote` does beyond asking: stops, vetoes, delegation, break-glass. Each answers privately, done or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.slack import grammar
+from bot.slack.blocks import forms
+from bot.slack.blocks.text import date, notice, person
+from bot.slack.desk import Desk
+from core import preferences
+from core.domain.model import Actor
+from core.policy import moments
+from core.store.promotions import number
+
+Answer = tuple[str, list[dict[str, Any]]]
+
+
+def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
+    """(notification, blocks) of the private answer. Raises `Refused`."""
+    orders: dict[type, Callable[[Any], Answer]] = {
+        grammar.Stop: lambda o: _said(desk.barriers.stop(actor, o.model, o.reason)),
+        grammar.Resume: lambda o: _said(desk.barriers.resume(actor, o.model, o.reason)),
+        grammar.Veto: lambda o: _said(desk.barriers.veto(actor, o.model, o.version, o.stage, o.reason)),
+        grammar.Unveto: lambda o: _said(desk.barriers.unveto(actor, o.model, o.version, o.reason)),
+        grammar.Release: lambda o: _said(desk.barriers.release(actor, o.model, o.stage, o.reason)),
+        grammar.Delegate: lambda o: _delegate(desk, actor, o),
+        grammar.DelegateOff: lambda _: _said(desk.delegating.take_back(actor)),
+        grammar.DelegateShow: lambda _: _delegations(desk, actor),
+        grammar.BreakGlass: lambda o: _offer_glass(desk, actor, o),
+        grammar.Review: lambda o: _review(desk, actor, o),
+        grammar.PersonalDigest: lambda o: _digest(desk, actor, o),
+    }
+    return orders[type(order)](order)
+
+
+def _said(sentence: str) -> Answer:
+    return notice(sentence), forms.sentence(sentence)
+
+
+def _delegate(desk: Desk, actor: Actor, order: grammar.Delegate) -> Answer:
+    delegate = desk.directory.find(order.person)
+    me = desk.directory.person(actor.id)
+    until = moments.until(order.until, desk.promotions.clock(), me.timezone if me else "")
+    return _said(desk.delegating.delegate(actor, delegate.id, until))
+
+
+def _delegations(desk: Desk, actor: Actor) -> Answer:
+    lines = [
+        f"• {person(each.delegate)} decides for {person(each.principal)} until {date(each.until)}"
+        for each in desk.delegating.standing(actor)
+    ]
+    if not lines:
+        return _said(
+            "You decide for nobody, and nobody decides for you. /promote delegate @dave until friday changes that."
+        )
+    return "Who decides for whom", forms.lines(lines)
+
+
+def _offer_glass(desk: Desk, actor: Actor, order: grammar.BreakGlass) -> Answer:
+    plan = desk.glass.plan(actor, order.model, order.version, order.stage)
+    return "What breaking the glass would pass by", forms.glass_button(plan, order.reason)
+
+
+def _review(desk: Desk, actor: Actor, order: grammar.Review) -> Answer:
+    view = desk.glass.review(actor, number(order.promotion), order.words)
+    return _said(f"{view.ref} is marked as reviewed by you.")
+
+
+def _digest(desk: Desk, actor: Actor, order: grammar.PersonalDigest) -> Answer:
+    preferences.want_digest(desk.database, actor.id, order.wanted, desk.promotions.clock())
+    if order.wanted:
+        return _said(
+            "You get a digest of what waits on you by direct message each working day; nothing waits, nothing comes."
+        )
+    return _said("You get no digest by direct message any more.")
