@@ -46,7 +46,8 @@ class DeploymentQueue(Protocol):
 class Act:
     """One act asked of a deploy target. `key` stays the same over every retry of it.
 
-    `since` is when it was first tried, written down before that; None if it never was.
+    `since` is when it was first tried, None on the first try: whoever sends writes that down before, so that a process
+    that dies in between counts as a try.
     """
 
     key: str

@@ -123,6 +123,10 @@ class Exchange:
         """An outside address for a card."""
         return link(given) if isinstance(given, str) and self._clean(given) == given else ""
 
+    def nonsense(self, what: str) -> Trouble:
+        """A 200 that is not what the server would answer."""
+        return Trouble(f"it answered 200 with something that is not {what} of {self._service.name}")
+
     def no(self, reply: Reply) -> Trouble:
         """What an answer that is not the one awaited means."""
         status, said = reply.status, f"it answered {reply.status}"

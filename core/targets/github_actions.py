@@ -64,7 +64,7 @@ class GitHubRuns:
             found = ask.get(f"{self._workflow}/runs", dict, **asked, per_page=PAGE, page=page)
             rows = found.get("workflow_runs")
             if not isinstance(rows, list):
-                raise Trouble("it answered 200 with something that GitHub does not answer")
+                raise ask.nonsense("a list of runs")
             runs = [row for row in rows if isinstance(row, dict)]
             for run in runs:
                 if act.key in _name(run):
@@ -86,7 +86,10 @@ class GitHubRuns:
 
     def look(self, ask: Exchange, act: Act, run: str) -> Progress:
         """How the run stands."""
-        return self._progress(ask, act, ask.get(f"{self._repo}/runs/{quote(run, safe='')}", dict))
+        seen = self._progress(ask, act, ask.get(f"{self._repo}/runs/{quote(run, safe='')}", dict))
+        if seen.run != run:
+            raise ask.nonsense("this run")
+        return seen
 
     def stop(self, ask: Exchange, run: str) -> None:
         """Cancel the run; 409 is what GitHub answers when it has ended."""
@@ -104,7 +107,7 @@ class GitHubRuns:
     def _progress(self, ask: Exchange, act: Act, run: dict[str, Any]) -> Progress:
         number, status, conclusion = run.get("id"), run.get("status"), run.get("conclusion")
         if not isinstance(number, int) or not isinstance(status, str):
-            raise Trouble("it answered 200 with something that is not a run of GitHub")
+            raise ask.nonsense("a run")
         url, named = ask.link(run.get("html_url")), str(number)
         if status != "completed":
             waits = WAITING.get(status, "")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from core.policy.connections import GitLab
 from core.ports import Act, Progress
-from core.targets.exchange import Exchange, Service, Trouble, usable
+from core.targets.exchange import Exchange, Service, usable
 from core.targets.runs import facts, too_many
 
 #: So many pipelines are looked into, each by a call of its own.
@@ -86,7 +86,10 @@ class GitLabRuns:
 
     def look(self, ask: Exchange, _act: Act, run: str, /) -> Progress:
         """How the pipeline stands."""
-        return self._progress(ask, ask.get(f"{self._project}/pipelines/{quote(run, safe='')}", dict))
+        seen = self._progress(ask, ask.get(f"{self._project}/pipelines/{quote(run, safe='')}", dict))
+        if seen.run != run:
+            raise ask.nonsense("this pipeline")
+        return seen
 
     def stop(self, ask: Exchange, run: str) -> None:
         """Cancel the pipeline; GitLab takes that of one that has ended, too."""
@@ -95,7 +98,7 @@ class GitLabRuns:
     def _progress(self, ask: Exchange, pipeline: Any) -> Progress:
         number, status = (pipeline.get("id"), pipeline.get("status")) if isinstance(pipeline, dict) else (None, None)
         if not isinstance(number, int) or not isinstance(status, str):
-            raise Trouble("it answered with something that is not a pipeline of GitLab")
+            raise ask.nonsense("a pipeline")
         url, run = ask.link(pipeline.get("web_url")), str(number)
         if status == "success":
             return Progress("succeeded", "", url, run)

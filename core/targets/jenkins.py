@@ -51,7 +51,7 @@ class JenkinsRuns:
     def find(self, ask: Exchange, act: Act, since: datetime) -> Progress | None:
         """The act's order in the queue, or its build. The queue comes first: an order moves on only that way."""
         queue = ask.get("/queue/api/json", dict, tree=f"items[id,why,url,{PARAMETERS}]")
-        for item in _listed(queue, "items"):
+        for item in _listed(ask, queue, "items"):
             if _key(item) == act.key:
                 return self._waiting(ask, item)
         builds = self._builds(ask)
@@ -82,6 +82,8 @@ class JenkinsRuns:
             if trouble.status != 404:
                 raise
             return self._forgotten(ask, act, run)
+        if str(item.get("id")) != _number(run):
+            raise ask.nonsense("this order")
         build = item.get("executable")
         if isinstance(build, dict) and isinstance(build.get("number"), int):
             return self.look(ask, act, f"{BUILT}{build['number']}")
@@ -107,7 +109,7 @@ class JenkinsRuns:
 
     def _builds(self, ask: Exchange) -> list[Row]:
         job = ask.get(f"{self._job}/api/json", dict, tree=f"builds[{BUILD}]{{0,{MOST_BUILDS}}}")
-        return _listed(job, "builds")
+        return _listed(ask, job, "builds")
 
     def _forgotten(self, ask: Exchange, act: Act, run: str) -> Progress:
         for build in self._builds(ask):
@@ -117,7 +119,7 @@ class JenkinsRuns:
 
     def _waiting(self, ask: Exchange, item: Row) -> Progress:
         if not isinstance(item.get("id"), int):
-            raise Trouble("it answered 200 with something that is not an order of Jenkins")
+            raise ask.nonsense("an order")
         why = ask.line(item.get("why")).rstrip(".")
         return Progress(
             "in_progress",
@@ -129,7 +131,7 @@ class JenkinsRuns:
     def _progress(self, ask: Exchange, act: Act, build: Row) -> Progress:
         number, result = build.get("number"), build.get("result")
         if not isinstance(number, int) or not isinstance(build.get("building"), bool):
-            raise Trouble("it answered 200 with something that is not a build of Jenkins")
+            raise ask.nonsense("a build")
         if _key(build) != act.key:  # the job was made anew meanwhile, or the policy names another one
             raise Trouble(f"the build {number} of {self._name} is another act's; nothing is known of this one")
         shown = ask.link(build.get("url"))
@@ -152,10 +154,10 @@ def _rows(holder: Row, key: str) -> Iterator[Row]:
         yield from (each for each in found if isinstance(each, dict))
 
 
-def _listed(holder: Row, key: str) -> list[Row]:
+def _listed(ask: Exchange, holder: Row, key: str) -> list[Row]:
     """What must be there, or else "there is none" would be believed of an answer that is not Jenkins's."""
     if not isinstance(holder.get(key), list):
-        raise Trouble("it answered 200 with something that Jenkins does not answer")
+        raise ask.nonsense(f"a list of {key}")
     return list(_rows(holder, key))
 
 

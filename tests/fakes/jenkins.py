@@ -32,7 +32,7 @@ class FakeJenkins(Server):
         self.buildable = True
         self.queue: dict[int, dict[str, Any]] = {}  #: waiting, and those that left less than five minutes ago
         self.builds: dict[int, dict[str, Any]] = {}
-        self._orders = 0
+        self.orders = 0  #: how many there ever were
 
     # -- what the test does --------------------------------------------------------------------------------------
 
@@ -67,8 +67,8 @@ class FakeJenkins(Server):
         for number in self._waiting():
             if self.queue[number]["actions"][0]["parameters"] == kept:
                 return number
-        self._orders += 1
-        number = 38 + self._orders
+        self.orders += 1
+        number = 38 + self.orders
         self.queue[number] = {
             "_class": "hudson.model.Queue$WaitingItem", "id": number, "url": f"queue/item/{number}/", "blocked": False,
             "buildable": False, "why": "In the quiet period. Expires in 4.9 sec", "inQueueSince": int(time.time() * 1000),

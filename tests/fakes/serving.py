@@ -115,6 +115,10 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse every connection from now on."""
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -127,6 +131,11 @@ class Server:
         """Have the next request that fits met by `fault`."""
         with self._lock:
             self._faults.append((when, fault))
+
+    def calm(self) -> None:
+        """Behave again."""
+        with self._lock:
+            self._faults.clear()
 
     def count(self, method: str, ending: str = "") -> int:
         """How many requests of this method there were, with such an end of the path."""
