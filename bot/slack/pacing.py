@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from bot.slack.refusals import LONGEST_WAIT
+
 #: Slack lets an app post about once a second into one channel, with short bursts. A thread leaves one turn for a card.
 BURST, PER_SECOND, KEPT_FOR_CARDS = 4.0, 1.0, 1.0
 #: Slack limits edits by the workspace, posts by the channel; this names the former where the latter names a channel.
@@ -54,10 +56,12 @@ class Pace:
             self._closed[channel, edits] = (why, self._now() + seconds)
 
     def closed(self, channel: str, edits: bool) -> tuple[str, float]:
-        """Why there is no way in, and when it is tried again; ("", 0.0) when it may be tried now."""
+        """Why there is no way in, and when it is tried again; ("", 0.0) for the one who is to try it now."""
         with self._lock:
             why, until = self._closed.get((channel, edits), ("", 0.0))
             left = until - self._now()
+            if why and left <= 0:
+                self._closed[channel, edits] = (why, self._now() + LONGEST_WAIT)
             return (why, left) if left > 0 else ("", 0.0)
 
     def open(self, channel: str, edits: bool) -> bool:
