@@ -18,7 +18,7 @@ from bot.http.server import HttpServer
 from bot.settings import Settings
 from bot.slack.app import dispatch
 from bot.wiring import Services, build, utc_now
-from core import sweeps
+from core import reminders, sweeps
 from core.policy.load import load
 from core.policy.schema import Policy
 from core.ports import Clock
@@ -88,6 +88,7 @@ class Server:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
+        self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
         self._every(20, "digest", lambda: sweeps.due_digests(services.policy, self.database, now()))
         self._every(4, "cards", services.messages.lookout.look)

@@ -41,7 +41,7 @@ class Barriers:
             self._note(session, "stopped", actor, name, reason, now)
         return (
             f"{_whose(name)} stopped: {reason} What is being deployed goes on to its end; rollbacks are let through. "
-            f"`/promote resume{f' {name}' if name else ''}` ends it."
+            f"/promote resume{f' {name}' if name else ''} ends it."
         )
 
     def resume(self, actor: Actor, model: str, reason: str = "") -> str:

@@ -45,7 +45,7 @@ class Delegating:
             audit.append(session, now, actor, "delegated", audit.Subject(), data)
         return (
             f"{person.name} decides for you until {stamp(until)}, as “{person.name} for {actor.name}”, "
-            "but on nothing that either of you asked for or trained. `/promote delegate off` takes it back."
+            "but on nothing that either of you asked for or trained. /promote delegate off takes it back."
         )
 
     def take_back(self, actor: Actor) -> str:

@@ -15,7 +15,7 @@ from core.domain.errors import NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DeploymentState, Kind, Outcome, State, Verdict
 from core.judging import Judge, Judgement
-from core.policy import evidence, gates
+from core.policy import evidence, gates, reminding
 from core.policy.schema import Policy, Stage
 from core.ports import DeploymentQueue
 from core.store import messages
@@ -71,6 +71,7 @@ class Evaluation:
             self.release(session, promotion, now)
         else:
             promotion.expires_at = now + rule.expires if rule else None
+            promotion.nudge_at = reminding.first(rule, now)
             transition(session, promotion, State.EVALUATING, Event.GATES_PASSED, GATES, now, "", seen)
         session.flush()
         session.refresh(promotion)

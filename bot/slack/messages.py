@@ -24,7 +24,7 @@ from bot.slack import lost_posts, refusals
 from bot.slack.awaited import awaited_by
 from bot.slack.blocks import trouble
 from bot.slack.blocks.card import Awaited, Message, card
-from bot.slack.blocks.story import direct, line
+from bot.slack.blocks.story import direct, line, reminder
 from bot.slack.blocks.text import clip_markup
 from bot.slack.detour import Detour, read_report
 from bot.slack.identity import SlackDirectory
@@ -34,6 +34,7 @@ from bot.slack.refusals import LONGEST_WAIT, RARELY, backoff, code_of
 from core.domain.views import PromotionView
 from core.policy.schema import Policy
 from core.ports import Clock
+from core.reminders import overtaken
 from core.store import messages as store
 from core.store import promotions
 from core.store.database import Database
@@ -164,6 +165,9 @@ class Messages:
             return
         if self._way_is_closed([claimed]):
             return
+        if claimed.reminds and not claimed.ts and overtaken(self.database, claimed.subject, claimed.channel):
+            self._give_up(claimed)
+            return
         wait = self.pace.held(EDITS) if claimed.ts else self.pace.wait(claimed.channel)
         if wait:
             self._put_off([claimed], wait, lost_answer=claimed.posting_since is not None)
@@ -217,8 +221,10 @@ class Messages:
             view = promotions.load(session, claimed.promotion_id or 0)
             place = card_state(session, view.id)
         if not claimed.is_card:
-            return direct(view, place.posted_channel if place else "")
+            return direct(view, place.posted_channel if place else "", str(claimed.body.get("about")))
         message = card(view, self.awaited(view), guarded=view.stage == self.policy.stage_names[-1])
+        if claimed.reminds:
+            return reminder(message, view, claimed.reminds)
         if replaced := claimed.body.get("replaces"):
             message = trouble.with_note(
                 message, trouble.replaces(replaced["why"] in refusals.DELETED, replaced["link"])

@@ -102,6 +102,14 @@ def events(session: Session, after: int = 0, limit: int | None = None, **equals:
         yield from found
 
 
+def happened(session: Session, promotion_id: int, kind: str, since: datetime) -> bool:
+    """Whether something of this kind happened to a promotion since then."""
+    found = select(_EVENTS.c.seq).where(
+        _EVENTS.c.promotion_id == promotion_id, _EVENTS.c.kind == kind, _EVENTS.c.at >= since
+    )
+    return session.execute(found.limit(1)).first() is not None
+
+
 @dataclass(frozen=True)
 class Verification:
     """What `verify` found: how many events, the chain's head, and the first thing wrong ("" when nothing is)."""

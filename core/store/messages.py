@@ -84,6 +84,26 @@ def tell_directly(session: Session, promotion: PromotionRow, user_id: str, about
         )
 
 
+def want_reminder(session: Session, promotion_id: int, user_id: str, about: str, at: datetime) -> bool:
+    """Want the card by direct message, since somebody is still awaited; once a person and matter. False when it is there."""
+    key = f"card:{promotion_id}:{user_id}:{about}"
+    if session.scalar(select(MessageRow.id).where(MessageRow.key == key)) is not None:
+        return False
+    went_stale(session, promotion_id)
+    session.add(
+        MessageRow(
+            key=key,
+            kind="direct",
+            promotion_id=promotion_id,
+            channel=user_id,
+            body={"about": about},
+            due_at=at,
+            created_at=at,
+        )
+    )
+    return True
+
+
 def want_digest(
     session: Session, channel: str, day: str, body: dict[str, Any], at: datetime, shown: bool = False
 ) -> bool:
@@ -139,6 +159,12 @@ class Claim:
     def is_card(self) -> bool:
         """True for a promotion's card, and for each copy of it."""
         return self.key.startswith("card:")
+
+    @property
+    def reminds(self) -> str:
+        """`remind` or `escalate` where the card goes to somebody because nobody decides; else ""."""
+        about = str(self.body.get("about") or "").partition("-")[0]
+        return about if about in ("remind", "escalate") else ""
 
     @property
     def to_person(self) -> bool:

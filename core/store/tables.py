@@ -78,6 +78,7 @@ class PromotionRow(Base):
         Index("ix_promotions_state_expires", "state", "expires_at"),
         Index("ix_promotions_model_stage", "model_id", "stage", "id"),
         Index("ix_promotions_ended", "ended_at"),
+        Index("ix_promotions_nudge", "nudge_at"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     kind: Mapped[str]
@@ -105,6 +106,7 @@ class PromotionRow(Base):
         default=""
     )  #: why it is approved and not deployed yet; "" while it need not wait
     waiting_until: Mapped[datetime | None]
+    nudge_at: Mapped[datetime | None]  #: when somebody is to be reminded next, or told that nobody decides
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])

@@ -29,8 +29,10 @@ def _promotions() -> None:
         sa.Column("evidence", sa.JSON(), nullable=True),
         sa.Column("waiting_for", sa.Text(), nullable=False, server_default=""),
         sa.Column("waiting_until", MOMENT, nullable=True),
+        sa.Column("nudge_at", MOMENT, nullable=True),
     ):
         op.add_column("promotions", column)
+    op.create_index("ix_promotions_nudge", "promotions", ["nudge_at"])
 
 
 def _decisions() -> None:

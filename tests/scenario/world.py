@@ -19,6 +19,7 @@ from bot.local_slack.person import shown_text
 from bot.serve import Server
 from bot.settings import Settings
 from core.domain.model import Actor
+from core.reminders import remind
 from core.store.audit import verify
 from core.store.tables import Champion, DecisionRow, PromotionRow, RegisteredModel
 from core.targets.standard_webhooks import parse_secrets, sign
@@ -331,6 +332,10 @@ class Baton(Office):
     def tick(self, job: str) -> None:
         """The scheduler runs one of its jobs now instead of at its next tick."""
         self.server.scheduler.modify_job(job, next_run_time=datetime.now(UTC))
+
+    def remind(self) -> None:
+        """The clock of reminders strikes, now."""
+        remind(self.server.services.promotions, self.clock())
 
     # -- what the database holds ---------------------------------------------------------------------------------
 

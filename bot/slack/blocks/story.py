@@ -30,6 +30,7 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "approval_withdrawn": f"↩️ {who} took their approval back",
         "evidence_changed": f"🔁 The evidence changed{because}. {_voided(event)}",
         "waits": f"🧊 {escape(reason, 900)}",
+        "escalated": f"📣 {escape(reason[:1].upper() + reason[1:], 300)}",
         "glass_broken": f"🚨 {who} broke the glass{because}",
         "glass_reviewed": f"👀 {who} reviewed it{because}",
         "quorum_reached": f"✅ Approved: {escape(reason, 300)}",
@@ -93,8 +94,27 @@ def _said(event: AuditEvent) -> str:
     return f" {escape(state, 40)}" + (f": {escape(message, 300)}" if message else "")
 
 
-def direct(view: PromotionView, channel: str) -> Message:
-    """The requester's direct message when their promotion has ended."""
+def reminder(message: Message, view: PromotionView, why: str) -> Message:
+    """The card for somebody by direct message, with why it comes to them; when it is decided it says so like any card."""
+    if view.state is not State.AWAITING_APPROVAL:
+        return message
+    asked = f"asked {date(view.created_at)}"
+    said = {
+        "remind": f"⏰ *This still waits for you*, {asked}.",
+        "escalate": f"📣 *Nobody has decided this*, {asked}, so it comes to you.",
+    }[why]
+    plain_words = {"remind": "Still waits for you: ", "escalate": "Nobody has decided: "}[why]
+    return Message(text=f"{plain_words}{message.text}", blocks=[section(said), *message.blocks])
+
+
+def direct(view: PromotionView, channel: str, about: str = "end") -> Message:
+    """A direct message: the requester's when their promotion has ended, or an approver's whose yes counts no longer."""
+    if about.startswith("voided"):
+        said = f"Your approval of {view.ref} counts no longer, since what it was given to has changed"
+        why = next((each.void for each in reversed(view.voided) if each.void != "withdrawn"), "")
+        card_in = f" Its card in <#{channel}> shows it as it is now." if channel.startswith("C") else ""
+        text = f"🔁 *{escape(headline(view), 200)}*\n{said}: {escape(why.partition(': ')[2] or why, 900)}.{card_in}"
+        return Message(text=notice(f"{said}."), blocks=[section(text)])
     mark = _MARKS.get(view.state, "▫️")
     text = f"{mark} *{escape(headline(view), 200)}* ({view.ref})\n{escape(first_sentence(view), 1200)}"
     where = f"\nThe whole story is in <#{channel}>." if channel.startswith("C") else ""
