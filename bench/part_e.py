@@ -27,7 +27,7 @@ from core.tokens import Tokens
 
 GOAL = 5.0
 #: How long a fault lasts, so that its end meets different moments of the retries.
-LASTS = (3.0, 6.3, 9.7)
+LASTS = (4.2, 5.4, 6.6)
 CHANNEL = "C04SECRET"
 POLICY = """
 version: 1
@@ -75,14 +75,16 @@ class Office:
             "BATON_DATABASE_URL": self.url,
             "BATON_CONFIG": str(self._config),
             "BATON_PORT": str(self.port),
-            "BATON_LOG_LEVEL": "critical",
+            "BATON_LOG_LEVEL": "error",
             "SLACK_API_URL": self.slack.api_url,
             "SLACK_BOT_TOKEN": self.slack.bot_token,
             "SLACK_SIGNING_SECRET": self.slack.signing_secret,
         }
         if self.delivery == "socket":
             settings["SLACK_APP_TOKEN"] = self.slack.app_token
-        self._process = subprocess.Popen([sys.executable, "-m", "bot", "serve"], env=kept | settings, cwd=ROOT)
+        with self._config.with_suffix(".log").open("ab") as log:
+            command = [sys.executable, "-m", "bot", "serve"]
+            self._process = subprocess.Popen(command, env=kept | settings, cwd=ROOT, stderr=log)
         wait_until(lambda: answers(self.port, "/readyz"), 60, "Baton")
 
     def kill(self) -> None:

@@ -103,6 +103,19 @@ class TestAChannelThatCannotBeReached:
             assert len(direct(person, "fraud-detector 7")) == 1
         assert shut_out.mallory.dms() == []
 
+    def test_late_and_double_clicks_there_get_their_sentence(self, shut_out: Baton) -> None:
+        card = copy(shut_out.bob)
+        shut_out.click(shut_out.bob, card, "Approve")
+        copy(shut_out.bob, "Approvals 1 of 2")
+
+        shut_out.click(shut_out.bob, card, "Approve")
+        shut_out.bob.wait_for_text("app", "You have approved P-1 already")
+        shown = copy(shut_out.carol, "Approvals 1 of 2")
+        shut_out.api("POST", "/promotions/P-1/cancel")
+        shut_out.click(shut_out.carol, shown, "Approve")
+        shut_out.carol.wait_for_text("app", "P-1 was withdrawn")
+        assert shut_out.decisions() == [("user:U02BOB", "approval")]
+
     def test_who_asked_is_told_where_it_went_and_sees_how_it_goes(self, baton: Baton) -> None:
         baton.excused |= {"channel_not_found", "not_in_channel"}
         baton.register("7")
@@ -173,6 +186,24 @@ class TestAChannelThatCannotBeReached:
 
         times = [call["at"] for call in _posts(shut_out)]
         assert (times[-1] - times[0]) / (len(times) - 1) > 3.0, times
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [PRIVATE.replace('"#secret"\n', '"#secret"\n  digest: {at: "00:00", days: mon-sun, timezone: UTC}\n')],
+    ids=["daily"],
+)
+def test_a_digest_waits_for_its_channel_and_is_sent_once(baton: Baton) -> None:
+    baton.excused |= {"channel_not_found", "not_in_channel"}
+    baton.server.services.send_digest()
+    assert "Noticed with the digest" in shown_text(baton.dave.wait_for_text("app", REPORT))
+
+    invite(baton)
+
+    wait(lambda: in_secret(baton, "Nothing waits"), "the digest")
+    wait(lambda: all_said(baton), "everything to be known as said")
+    assert len(in_secret(baton, "Nothing waits")) == 1
+    assert len(baton.dave.dms()) == 1
 
 
 @pytest.mark.parametrize(
