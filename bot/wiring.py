@@ -125,9 +125,6 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     engine = Engine(database)
     targets = build_targets(settings, policy, clock)
     promotions = Promotions(database, policy, directory, clock, engine)
-    decisions = Decisions(promotions)
-    rollbacks = Rollbacks(promotions)
-    registration = Registration(database, clock)
     adapters: dict[str, DeployTarget] = dict(targets)
     deployments = Deployments(
         database, adapters, engine, clock, settings.public_url, promotions.evaluation, on_hook=metrics.hook
@@ -142,21 +139,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         metrics.slack_error,
     )
     database.after_change = messages.kick
-    desk = Desk(
-        policy=policy,
-        database=database,
-        promotions=promotions,
-        decisions=decisions,
-        rollbacks=rollbacks,
-        barriers=Barriers(promotions),
-        delegating=Delegating(promotions),
-        glass=Glass(promotions),
-        registration=registration,
-        directory=directory,
-        messages=messages,
-        client=client,
-        quick=quick,
-    )
+    desk = _desk(promotions, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -165,9 +148,9 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         clock=clock,
         engine=engine,
         promotions=promotions,
-        decisions=decisions,
-        rollbacks=rollbacks,
-        registration=registration,
+        decisions=desk.decisions,
+        rollbacks=desk.rollbacks,
+        registration=desk.registration,
         deployments=deployments,
         targets=targets,
         tokens=Tokens(database, clock),
@@ -177,6 +160,24 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         desk=desk,
         app=app,
         connection=SlackConnection(app, client, _revealed(settings.slack_app_token)),
+    )
+
+
+def _desk(
+    promotions: Promotions, messages: Messages, directory: SlackDirectory, client: WebClient, quick: WebClient
+) -> Desk:
+    return Desk(
+        promotions=promotions,
+        decisions=Decisions(promotions),
+        rollbacks=Rollbacks(promotions),
+        barriers=Barriers(promotions),
+        delegating=Delegating(promotions),
+        glass=Glass(promotions),
+        registration=Registration(promotions.database, promotions.clock),
+        directory=directory,
+        messages=messages,
+        client=client,
+        quick=quick,
     )
 
 

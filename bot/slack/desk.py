@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 class Desk:
     """The collaborators of the listeners; built once in wiring."""
 
-    policy: Policy
-    database: Database
     promotions: Promotions
     decisions: Decisions
     rollbacks: Rollbacks
@@ -53,6 +51,16 @@ class Desk:
     quick: WebClient
     #: Slack calls that come after the answer run here, so that a click never waits for them.
     after: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "after"))
+
+    @property
+    def policy(self) -> Policy:
+        """The policy file."""
+        return self.promotions.policy
+
+    @property
+    def database(self) -> Database:
+        """The registry database."""
+        return self.promotions.database
 
     def actor(self, user: dict[str, Any]) -> Actor:
         """The person behind a payload. Somebody new is asked after in the background, so that they have a name next time."""

@@ -158,10 +158,14 @@ def test_only_a_guarded_stage_asks_twice() -> None:
         assert ("confirm" in actions["elements"][0]) is guarded
 
 
-def test_buttons_carry_the_number_and_nothing_else() -> None:
+def test_buttons_carry_the_number_and_approve_what_was_seen() -> None:
     [actions] = [b for b in card.card(view(), AWAITED, guarded=True).blocks if b["type"] == "actions"]
 
-    assert {element["value"] for element in actions["elements"]} == {'{"promotion":12}'}
+    assert [element["value"] for element in actions["elements"]] == [
+        '{"promotion":12,"seen":"bbbbbbbbbbbbbbbb"}',
+        '{"promotion":12}',
+        '{"promotion":12}',
+    ]
     assert [element["action_id"] for element in actions["elements"]] == [ids.APPROVE, ids.REJECT, ids.DETAILS]
 
 
@@ -230,7 +234,7 @@ def test_slacks_own_models_find_nothing_wrong_with_any_of_it(state: State, guard
     parsed(forms.status([promotion], [(one, "production", other)], one))
     for made in (
         forms.reject(promotion),
-        forms.details(promotion, AWAITED, mine=True),
+        forms.details(promotion, AWAITED, str(promotion.requester)),
         forms.promote(["staging", "production"], preview=forms.preview(promotion.version, None, promotion.verdicts)),
         forms.rollback(["staging", "production"]),
         forms.done("Done", "*done*"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -23,9 +24,11 @@ from core.domain.model import (
     Lineage,
     Measurement,
     ModelVersion,
+    Override,
     State,
 )
 from core.domain.views import DeploymentState, DeploymentView, PromotionView, RollbackPlan
+from core.glass import GlassPlan
 from core.policy.approvals import tally
 from core.policy.gates import evaluate
 from core.policy.stages import Stage
@@ -58,6 +61,12 @@ STAGE = Stage.model_validate(
 )
 
 
+KINDS = [
+    "requested", "approved", "rejected", "gates_failed", "deployment_reported", "evidence_changed", "waits", "escalated",
+    "approval_withdrawn", "glass_broken", "glass_reviewed", "unheard_of",
+]  # fmt: skip
+
+
 @st.composite
 def views(draw: st.DrawFn) -> PromotionView:
     """A promotion in any state in which everything that comes from outside is hostile."""
@@ -76,8 +85,10 @@ def views(draw: st.DrawFn) -> PromotionView:
             NOW,
             ("leads",),
             reason,
+            principal=draw(st.none() | st.just(Actor.user(who, reason))),
         ),
     )
+    override = Override(Actor.user(who, who), reason, (reason, version), NOW, Actor.user(who, version), draw(texts))
     work = DeploymentView(
         3, 1, "deploy", draw(texts), draw(st.sampled_from(DeploymentState)), version, draw(texts), "k", NOW, NOW, NOW, None, "",
         draw(texts), draw(texts), 1,
@@ -88,7 +99,8 @@ def views(draw: st.DrawFn) -> PromotionView:
         verdicts=evaluate(STAGE.gates, candidate, champion), decisions=decisions, tally=tally(STAGE.approvals, decisions),
         rules=STAGE.rules(), policy_version="a" * 64, evidence_digest="b" * 64, created_at=NOW, updated_at=NOW,
         expires_at=NOW + timedelta(days=1), ended_at=NOW, end_reason=draw(texts), ended_by=Actor.user("U02BOB", who),
-        deployments=(work,),
+        deployments=(work,), voided=tuple(replace(each, void=f"the evidence changed: {reason}") for each in decisions),
+        waiting_for=draw(texts), waiting_until=draw(st.none() | st.just(NOW)), override=draw(st.none() | st.just(override)),
     )  # fmt: skip
 
 
@@ -121,10 +133,11 @@ def test_forms_answers_home_and_digest_are_harmless(view: PromotionView, one: st
     plan = RollbackPlan(
         named[0], "production", named[1], NOW, named[2], (NOW, None), warning=other, aborts="P-1", supersedes="P-2"
     )
-    preview = forms.preview(view.version, view.champion, view.verdicts)
+    standing = [Blocker("freeze", one, True, other, one, True, NOW), Blocker("veto", one, True, other, one)] * 5
+    preview = forms.preview(view.version, view.champion, view.verdicts, standing)
     for drawn in (
         forms.reject(view),
-        forms.details(view, AWAITED, mine=True),
+        forms.details(view, AWAITED, str(view.requester), standing),
         forms.promote(["staging", "production"], preview=preview),
         forms.confirm_rollback(plan, other[:500]),
     ):
@@ -136,6 +149,9 @@ def test_forms_answers_home_and_digest_are_harmless(view: PromotionView, one: st
     said = digest(Digest("#x", "2026-11-23", (view,) * 20, 25, (view,) * 20, (view,) * 20, (view,) * 20, NOW), {})
     assert validate(said.blocks, "message") == []
     harmless(said.blocks, said.text)
+    glass = forms.glass_button(GlassPlan(named[0], named[1], "production", named[2], (one, other) * 20), other[:500])
+    assert validate(glass, "message") == []
+    harmless(glass)
     answers = forms.blockers(one, other, "production", [Blocker("gate", one, True, other, one)] * 50)
     assert validate(answers, "message") == []
     harmless(answers)
@@ -146,23 +162,28 @@ def test_forms_answers_home_and_digest_are_harmless(view: PromotionView, one: st
     views(),
     texts,
     texts,
-    st.sampled_from(["requested", "approved", "rejected", "gates_failed", "deployment_reported", "unheard_of"]),
+    st.sampled_from(KINDS),
 )
 def test_stories_and_direct_messages_are_harmless(view: PromotionView, reason: str, who: str, kind: str) -> None:
     event = AuditEvent(
         kind=kind,
         actor="user:" + who,
         actor_name=who,
-        data={"reason": reason, "message": reason, "state": who},
+        data={"reason": reason, "message": reason, "state": who, "for": who, "for_name": reason, "voided": [who]},
         deployment_id=3,
     )
 
     told = story.line(event, view)
     assert len(told) <= 3800
     harmless([], told)
-    direct = story.direct(view, "C01PROMO")
-    assert validate(direct.blocks, "message") == []
-    harmless(direct.blocks, direct.text)
+    for about in ("end", "voided:1"):
+        direct = story.direct(view, "C01PROMO", about)
+        assert validate(direct.blocks, "message") == []
+        harmless(direct.blocks, direct.text)
+    for why in ("remind", "escalate"):
+        copy = story.reminder(card.card(view, AWAITED, guarded=True), view, why)
+        assert validate(copy.blocks, "message") == []
+        harmless(copy.blocks, copy.text)
 
 
 @given(texts, st.integers(2, 400))

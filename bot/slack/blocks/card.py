@@ -362,7 +362,8 @@ def deployment_line(deployment: DeploymentView) -> str:
 
 
 def _buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
-    value = OfPromotion(promotion=view.id, seen=view.evidence_digest[:SEEN]).dump()
+    value = OfPromotion(promotion=view.id).dump()
+    seen = OfPromotion(promotion=view.id, seen=view.evidence_digest[:SEEN]).dump()
     confirm = {
         "title": plain_text_of(f"Approve for {plain(view.stage, 40)}?", 100),
         "text": mrkdwn(clip(_confirm_text(view), 300)),
@@ -370,7 +371,7 @@ def _buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
         "deny": plain_text_of("Not yet", 30),
         "style": "primary",
     }
-    approve = button("Approve", ids.APPROVE, value, "primary", **({"confirm": confirm} if guarded else {}))
+    approve = button("Approve", ids.APPROVE, seen, "primary", **({"confirm": confirm} if guarded else {}))
     reject = button("Reject", ids.REJECT, value, "danger")
     return {"type": "actions", "block_id": ids.CARD_ACTIONS, "elements": [approve, reject, _details(view)]}
 
