@@ -56,5 +56,10 @@ def one_of(column: str, values: type[StrEnum]) -> str:
 
 def unique_while(condition: str, name: str, *columns: str) -> Index:
     """A partial unique index, the same on both databases."""
+    return index_while(condition, name, *columns, unique=True)
+
+
+def index_while(condition: str, name: str, *columns: str, unique: bool = False) -> Index:
+    """A partial index, the same on both databases."""
     where = text(condition)
-    return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.domain.lifecycle import ACTIVE
 from core.domain.model import DecisionKind, DeploymentState, Kind, State
-from core.store.base import BIG, Base, one_of, unique_while
+from core.store.base import BIG, Base, index_while, one_of, unique_while
 
 ACTIVE_SQL = f"state IN ({', '.join(repr(s.value) for s in sorted(ACTIVE))})"
 
@@ -113,6 +113,7 @@ class PromotionRow(Base):
     decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id")
     deployments: Mapped[list[DeploymentRow]] = relationship(lazy="selectin", order_by="DeploymentRow.id")
     override: Mapped[OverrideRow | None] = relationship(lazy="selectin")
+    rollout: Mapped[RolloutRow | None] = relationship(lazy="selectin")
 
 
 class DecisionRow(Base):
@@ -141,6 +142,8 @@ class DecisionRow(Base):
     principal_name: Mapped[str] = mapped_column(default=lambda row: row.get_current_parameters()["actor_name"])
     void_at: Mapped[datetime | None]
     void_reason: Mapped[str] = mapped_column(default="")
+    limit_percent: Mapped[int | None]  #: at most so much traffic,
+    limit_seconds: Mapped[int | None]  #: for so long; then the person is asked again
 
 
 class Champion(Base):
@@ -170,9 +173,9 @@ class DeploymentRow(Base):
 
     __tablename__ = "deployments"
     __table_args__ = (
-        unique_while("state <> 'cancelled'", "uq_deployments_action", "promotion_id", "action"),
+        unique_while("state <> 'cancelled'", "uq_deployments_action", "promotion_id", "action", "step"),
         CheckConstraint(one_of("state", DeploymentState), "state"),
-        CheckConstraint("action IN ('deploy', 'rollback')", "action"),
+        CheckConstraint("action IN ('deploy', 'set_traffic', 'rollback')", "action"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"))
@@ -182,6 +185,10 @@ class DeploymentRow(Base):
     previous_version_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
     state: Mapped[str]
     key: Mapped[str] = mapped_column(unique=True)
+    step: Mapped[int] = mapped_column(default=0)  #: of its promotion's rollout
+    traffic: Mapped[int] = mapped_column(default=100)  #: per cent that the version gets
+    run: Mapped[str] = mapped_column(default="")  #: the target's external job, where it is followed
+    tried_at: Mapped[datetime | None]  #: when the target was first asked, heard or not
     seq: Mapped[int] = mapped_column(default=0)
     timeout_seconds: Mapped[int]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -196,6 +203,32 @@ class DeploymentRow(Base):
     promotion: Mapped[PromotionRow] = relationship(back_populates="deployments")
     version: Mapped[Version] = relationship(foreign_keys=[version_id])
     previous_version: Mapped[Version | None] = relationship(foreign_keys=[previous_version_id])
+
+
+class RolloutRow(Base):
+    """How a version gets its traffic: which step it is at, and what happens when. Absent where it gets all at once."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (
+        CheckConstraint("phase IN ('acting', 'holding', 'asking', 'verifying', 'ended')", "phase"),
+        Index("ix_rollouts_due", "due_at"),
+    )
+    promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), primary_key=True, autoincrement=False)
+    strategy: Mapped[str]
+    steps: Mapped[list[Any]]  #: [traffic, hold in seconds] each
+    step: Mapped[int] = mapped_column(default=0)
+    traffic: Mapped[int] = mapped_column(default=0)  #: what the target has confirmed
+    phase: Mapped[str] = mapped_column(default="acting")
+    phase_since: Mapped[datetime]
+    hold_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]  #: when to look at it next; NULL while something else must happen first
+    progress: Mapped[dict[str, Any] | None]  #: of its analysis (`core.policy.analysis.Progress`)
+    said: Mapped[str] = mapped_column(default="")  #: what the analysis said last, or what a person is asked
+    paused_by: Mapped[str] = mapped_column(default="")
+    limits: Mapped[list[Any]]  #: [who, name, per cent, seconds] of each yes that has a limit and still holds
+    abort: Mapped[str] = mapped_column(default="")  #: why it is to be rolled back
+    seq: Mapped[int] = mapped_column(default=0)  #: rises with every change: whoever looked before it changes nothing
+    claimed_until: Mapped[datetime | None]
 
 
 class BarrierRow(Base):
@@ -228,11 +261,8 @@ class OverrideRow(Base):
     __tablename__ = "overrides"
     __table_args__ = (
         CheckConstraint("reviewed_by <> actor", "somebody_else"),
-        Index(
-            "ix_overrides_open", "at", sqlite_where=text("reviewed_at IS NULL"),
-            postgresql_where=text("reviewed_at IS NULL"),
-        ),
-    )  # fmt: skip
+        index_while("reviewed_at IS NULL", "ix_overrides_open", "at"),
+    )
     promotion_id: Mapped[int] = mapped_column(ForeignKey("promotions.id"), primary_key=True, autoincrement=False)
     actor: Mapped[str]
     actor_name: Mapped[str]
@@ -283,12 +313,7 @@ class MessageRow(Base):
 
     __tablename__ = "messages"
     __table_args__ = (
-        Index(
-            "ix_messages_stale",
-            "due_at",
-            sqlite_where=text("shown < wanted"),
-            postgresql_where=text("shown < wanted"),
-        ),
+        index_while("shown < wanted", "ix_messages_stale", "due_at"),
         Index("ix_messages_promotion", "promotion_id"),
         CheckConstraint("kind IN ('card', 'thread', 'direct', 'digest')", "kind"),
     )
