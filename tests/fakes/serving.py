@@ -202,6 +202,13 @@ def drips(connection: Connection, _obey: Callable[[], Reply]) -> None:
         connection.send(b"x-a: b\r\n")
 
 
+def never_closes(connection: Connection, obey: Callable[[], Reply]) -> None:
+    """Answers without saying how long that is, and never ends it."""
+    content, _ = obey().raw()
+    connection.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + content)
+    connection.await_hang_up()
+
+
 def pours(connection: Connection, _obey: Callable[[], Reply]) -> None:
     """Answers with a gigabyte."""
     connection.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n[")

@@ -152,6 +152,12 @@ def test_a_server_that_never_finishes_its_answer_is_left(troubled: tuple[Rig, bo
     assert answer == Answer("unclear", "no answer within 0.5 s", retry_after=pause(troubled))
 
 
+def test_an_answer_that_we_cut_off_is_not_believed(followed: Rig) -> None:
+    followed.fake.misbehave(serving.never_closes, followed.asks)
+    assert followed.target.send(followed.act(0.5)) == Answer("unclear", "no answer within 0.5 s")
+    assert followed.begun == 0
+
+
 def test_a_redirect_is_refused_and_not_followed(troubled: tuple[Rig, bool]) -> None:
     with Server() as elsewhere:
         answer = sent(troubled, says(307, location=f"{elsewhere.url}/x"))
@@ -279,9 +285,9 @@ def test_a_run_that_is_not_there_is_unclear(followed: Rig) -> None:
     "fault",
     [
         says(401, PAGE), says(404, PAGE), says(429, retry_after="7"), says(500), says(302, location="/"), says(200, PAGE),
-        says(200, {"id": 1, "status": None}), serving.hangs, serving.drips, serving.pours, serving.loses_the_answer,
+        says(200, {"id": 1, "status": None}), says(200, {"id": 1, "status": "success"}), serving.hangs, serving.drips, serving.pours, serving.loses_the_answer, serving.never_closes,
     ],
-    ids=["401", "404", "429", "500", "302", "html", "other", "hangs", "drips", "pours", "lost"],
+    ids=["401", "404", "429", "500", "302", "html", "other", "another", "hangs", "drips", "pours", "lost", "open"],
 )  # fmt: skip
 def test_a_server_in_trouble_never_makes_a_run_a_failure(followed: Rig, fault: Fault) -> None:
     run = started(followed)
