@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from core.policy.connections import GitHubActions, GitLab, Jenkins
 from core.ports import Answer, Progress
@@ -389,3 +392,41 @@ def test_what_is_no_token_is_refused_without_being_repeated(runs: Any, token: st
 def test_a_token_is_not_shown_by_what_holds_it(runs: Any) -> None:
     made = runs(MADE[runs], "s3cr3t-t0ken")
     assert "s3cr3t-t0ken" not in repr(made.service)
+
+
+# -- the reference -----------------------------------------------------------------------------------------------
+
+
+def sample(name: str) -> str:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "targets.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"<!-- sample: {re.escape(name)} -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    return str(found)
+
+
+def test_the_workflow_of_the_reference_takes_our_order_and_names_its_run_after_it(hub: Rig) -> None:
+    workflow = yaml.safe_load(sample("deploy-workflow.yml"))
+    hub.fake.inputs = set(workflow[True]["workflow_dispatch"]["inputs"])  # YAML 1.1 takes "on" for true
+    hub.fake.run_name = workflow["run-name"]
+    hub.fake.misbehave(serving.loses_the_answer, hub.starts)
+    hub.target.send(hub.act())
+    assert hub.target.send(hub.act(tried=True)).state == "started"
+    (run,) = hub.fake.runs.values()
+    assert run["display_title"] == f"deploy fraud-detector 7 {KEY}"
+    assert len(hub.fake.inputs) == len(FACTS)
+
+
+def test_the_job_of_the_reference_keeps_what_it_uses(jenkins: Rig) -> None:
+    pipeline = sample("Jenkinsfile")
+    jenkins.fake.declared = re.findall(r"string\(name: '(\w+)'\)", pipeline)
+    assert set(re.findall(r"\$(\w+)", pipeline)) == set(jenkins.fake.declared) - {"BATON_ID"}
+    assert jenkins.target.send(jenkins.act()).state == "started"
+    (item,) = jenkins.fake.queue.values()
+    assert all(each["value"] for each in item["actions"][0]["parameters"])
+
+
+def test_the_pipeline_of_the_reference_uses_what_it_is_told(lab: Rig) -> None:
+    lab.target.send(lab.act())
+    (variables,) = lab.fake.variables.values()
+    used = set(re.findall(r"\$(\w+)", sample(".gitlab-ci.yml")))
+    assert "BATON_ID" in used
+    assert used <= {each["key"] for each in variables}
