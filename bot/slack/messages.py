@@ -182,10 +182,12 @@ class Messages:
             # An earlier line that somebody else is at must come first, so nothing after it is taken.
             claims = list(itertools.takewhile(bool, (store.claim(session, each, now) for each in ids)))
         lines = [claimed for claimed in claims if claimed is not None]
-        if not lines or self._way_is_closed(lines):
+        if not lines:
             return
         with self.database.read() as session:
             place = store.card_place(session, lines[0].promotion_id or 0)
+        if place is not None and self._way_is_closed(lines):
+            return  # asked only by who would write at once: whoever is told to try is the only one
         # Without a card they wait for it, and are due once it is posted.
         wait = LONGEST_WAIT if place is None else self.pace.wait(lines[0].channel, KEPT_FOR_CARDS)
         if place is None or wait:

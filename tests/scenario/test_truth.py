@@ -222,7 +222,7 @@ def test_each_reason_comes_with_its_own_advice(baton: Baton, error: str, advice:
 
     assert advice in shown_text(baton.dave.wait_for_text("app", "#ml-promotions"))
     baton.local("admin", channel={"id": PROMO_ID, "archived": False})
-    baton.card("Promote fraud-detector 7 to production?")
+    assert timed(lambda: baton.card("Promote fraud-detector 7 to production?"), "the card") < WITHIN
     baton.dave.wait_for_text("app", "#ml-promotions is settled")
 
 
