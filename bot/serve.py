@@ -72,6 +72,8 @@ class Server:
         self.services.stop_answering()
         for target in self.services.targets.values():
             target.close()
+        for source in self.services.sources.values():
+            source.close()
         self.database.dispose()
 
     def _refuse_old_database(self) -> None:
@@ -88,6 +90,7 @@ class Server:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
+        self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
         self._every(20, "digest", lambda: sweeps.due_digests(services.policy, self.database, now()))

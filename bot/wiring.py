@@ -27,13 +27,19 @@ from core.delegating import Delegating
 from core.deployments import Deployments
 from core.engine import Engine
 from core.glass import Glass
-from core.policy.connections import Webhook
+from core.policy.connections import GitHubActions, GitLab, Jenkins, Webhook
 from core.policy.schema import Policy
 from core.ports import Clock, DeployTarget
 from core.promotions import Promotions
 from core.registration import Registration
 from core.rollbacks import Rollbacks
+from core.rollouts import Rollouts
+from core.sources.prometheus import PrometheusSource
 from core.store.database import Database
+from core.targets.github_actions import GitHubRuns
+from core.targets.gitlab import GitLabRuns
+from core.targets.jenkins import JenkinsRuns
+from core.targets.runs import RunTarget
 from core.targets.standard_webhooks import Secret, parse_secrets
 from core.targets.webhook import WebhookTarget
 from core.tokens import Tokens
@@ -63,7 +69,9 @@ class Services:
     rollbacks: Rollbacks
     registration: Registration
     deployments: Deployments
-    targets: dict[str, WebhookTarget]
+    rollouts: Rollouts
+    sources: dict[str, PrometheusSource]
+    targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
     metrics: Metrics
     directory: SlackDirectory
@@ -83,7 +91,7 @@ class Services:
     def target_secrets(self, name: str) -> tuple[Secret, ...]:
         """What a deploy system signs its reports with; empty for a target that the policy no longer has."""
         target = self.targets.get(name)
-        return target.secrets if target else ()
+        return target.secrets if isinstance(target, WebhookTarget) else ()
 
     def digest(self) -> dict[str, Any]:
         """Today's digest of every channel, as data and as text, without sending it."""
@@ -139,7 +147,9 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         metrics.slack_error,
     )
     database.after_change = messages.kick
-    desk = _desk(promotions, messages, directory, client, quick)
+    sources = {name: PrometheusSource(str(each.url)) for name, each in policy.sources.items()}
+    rollouts = Rollouts(promotions, sources)
+    desk = _desk(promotions, rollouts, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -152,6 +162,8 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         rollbacks=desk.rollbacks,
         registration=desk.registration,
         deployments=deployments,
+        rollouts=rollouts,
+        sources=sources,
         targets=targets,
         tokens=Tokens(database, clock),
         metrics=metrics,
@@ -164,8 +176,9 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
 
 
 def _desk(
-    promotions: Promotions, messages: Messages, directory: SlackDirectory, client: WebClient, quick: WebClient
-) -> Desk:
+    promotions: Promotions, rollouts: Rollouts, messages: Messages, directory: SlackDirectory,
+    client: WebClient, quick: WebClient,
+) -> Desk:  # fmt: skip
     return Desk(
         promotions=promotions,
         decisions=Decisions(promotions),
@@ -173,6 +186,7 @@ def _desk(
         barriers=Barriers(promotions),
         delegating=Delegating(promotions),
         glass=Glass(promotions),
+        rollouts=rollouts,
         registration=Registration(promotions.database, promotions.clock),
         directory=directory,
         messages=messages,
@@ -181,23 +195,35 @@ def _desk(
     )
 
 
-def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, WebhookTarget]:
+def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, WebhookTarget | RunTarget]:
     """The policy's deploy targets. Raises `SettingsError` naming every secret that is missing or unusable."""
-    targets, problems = {}, []
+    targets: dict[str, WebhookTarget | RunTarget] = {}
+    problems = []
     for name, target in policy.targets.items():
-        if not isinstance(target, Webhook):
-            continue  # refused at load, see core.policy.not_yet
-        secret = settings.secret(target.secret_env)
+        variable = target.secret_env if isinstance(target, Webhook) else target.token_env
+        secret = settings.secret(variable)
         if not secret:
-            problems.append(f"{target.secret_env} is not set; the target {name} signs its hooks with it.")
+            problems.append(f"{variable} is not set; the target {name} cannot be asked without it.")
             continue
         try:
-            targets[name] = WebhookTarget(name, str(target.url), parse_secrets(secret), clock)
+            targets[name] = _target(name, target, secret, clock)
         except ValueError as error:
-            problems.append(f"{target.secret_env}: {error}")
+            problems.append(f"{variable}{':' if isinstance(target, Webhook) else ''} {error}")
     if problems:
         raise SettingsError(problems)
     return targets
+
+
+def _target(name: str, target: Any, secret: str, clock: Clock) -> WebhookTarget | RunTarget:
+    match target:
+        case GitHubActions():
+            return RunTarget(name, GitHubRuns(target, secret), clock)
+        case Jenkins():
+            return RunTarget(name, JenkinsRuns(target, secret), clock)
+        case GitLab():
+            return RunTarget(name, GitLabRuns(target, secret), clock)
+        case _:
+            return WebhookTarget(name, str(target.url), parse_secrets(secret), clock)
 
 
 def digest_renderer(

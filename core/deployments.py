@@ -26,7 +26,7 @@ from core.domain.views import DeploymentView
 from core.engine import Durable
 from core.evaluation import Evaluation
 from core.outcomes import ENDED, Outcomes, ended_sentence
-from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget
+from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
 from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import DeploymentRow
@@ -103,9 +103,13 @@ class Deployments:
                 durable.wait(said["wait"])
             attempt += 1
             said = durable.step("send", partial(self.send, deployment_id, attempt, said["words"]))
+        looks = 0
         while said["state"] == "started":
-            durable.wait(said["wait"])
+            durable.wait(min(said["wait"], _pause(looks)) if said.get("followed") else said["wait"])
+            looks += 1
             said = durable.step("look", partial(self.look, deployment_id))
+        if said["state"] in ("stopped", "silent"):
+            durable.step("cancel", partial(self.cancel, deployment_id))
         return said
 
     # -- its steps -----------------------------------------------------------------------------------------------
@@ -120,19 +124,25 @@ class Deployments:
             if row.state != DeploymentState.PENDING:
                 return False
             state = State(row.promotion.state)
+            if row.action == "set_traffic" and state is State.DEPLOYING:
+                self._take_up(session, row, now)
+                return True
             if state is State.APPROVED and not self.evaluation.recheck(session, row.promotion, now):
                 return False
             if state not in (State.APPROVED, State.ROLLING_BACK):
                 row.state, row.finished_at = DeploymentState.CANCELLED.value, now
                 row.message = row.message or "its promotion had ended before it began"
                 return False
-            row.state = DeploymentState.IN_PROGRESS.value
-            row.deadline = now + timedelta(seconds=row.timeout_seconds)
-            session.flush()
+            self._take_up(session, row, now)
             if state is State.APPROVED:
                 facts = {"deployment": f"D-{row.id}", "target": row.target, "action": row.action}
                 transition(session, row.promotion, state, Event.DEPLOYMENT_STARTED, BATON, now, data=facts)
             return True
+
+    def _take_up(self, session: Session, row: DeploymentRow, now: datetime) -> None:
+        row.state = DeploymentState.IN_PROGRESS.value
+        row.deadline = now + timedelta(seconds=row.timeout_seconds)
+        session.flush()
 
     def send(self, deployment_id: int, attempt: int, last: str) -> dict[str, Any]:
         """Ask the target once, unless the row says that there is no need. `last` is what the attempt before met."""
@@ -146,8 +156,8 @@ class Deployments:
             target = self.targets.get(row.target)
             if target is None:
                 return {"state": "refused", "words": "the policy file no longer has such a target"}
-            row.attempts = row.attempts + 1
-            act = Act(row.key, requested(_order(row), self.public_url))
+            act = self._act(row)
+            row.attempts, row.tried_at = row.attempts + 1, row.tried_at or self.clock()
             name = row.target
         started = time.monotonic()
         answer = target.send(act)
@@ -156,10 +166,37 @@ class Deployments:
         return self._note_answer(deployment_id, attempt, answer)
 
     def look(self, deployment_id: int) -> dict[str, Any]:
-        """What the row says now."""
+        """What the row says now; where the target's run is followed, what the target says of it first."""
         with self.database.read() as session:
-            known = self._known(_row(session, deployment_id))
-        return known | {"state": "started"} if known["state"] == "waiting" else known
+            row = _row(session, deployment_id)
+            known, target, act, run = self._known(row), self.targets.get(row.target), self._act(row), row.run
+        if known["state"] not in ("started", "waiting") or not isinstance(target, FollowedTarget):
+            return known | {"state": "started"} if known["state"] == "waiting" else known
+        progress = target.follow(act, run)
+        with self.database.change() as session:
+            row = _row(session, deployment_id)
+            row.run = progress.run or row.run
+            if progress.url and not row.url:
+                row.url = progress.url
+            if progress.state in ("succeeded", "failed") and not row.report:
+                row.report, row.message = progress.state, progress.message
+                said = {"state": progress.state, "url": row.url, "message": progress.message}
+                who = Actor("target", row.target, row.target)
+                record(session, row.promotion, "deployment_reported", who, self.clock(), said, row.id)
+            known = self._known(row)
+        return known | {"followed": True, "state": "started" if known["state"] == "waiting" else known["state"]}
+
+    def cancel(self, deployment_id: int) -> bool:
+        """Have the target's run stopped, where it has one that can be; what it says of that changes nothing here."""
+        with self.database.read() as session:
+            row = _row(session, deployment_id)
+            target, act, run = self.targets.get(row.target), self._act(row), row.run
+        if not isinstance(target, FollowedTarget) or not row.attempts:
+            return False
+        return target.cancel(act, run).state != "refused"
+
+    def _act(self, row: DeploymentRow) -> Act:
+        return Act(row.key, requested(_order(row), self.public_url), since=row.tried_at)
 
     def _known(self, row: DeploymentRow) -> dict[str, Any]:
         left = (row.deadline - self.clock()).total_seconds() if row.deadline else 0.0
@@ -178,13 +215,12 @@ class Deployments:
             # never comes. A refusal is not: the target is asked again, under the same key, and says no again.
             if answer.state in ("succeeded", "started") and row.sent_at is None:
                 row.sent_at = self.clock()
-            if answer.url:
-                row.url = answer.url
+            row.url, row.run = answer.url or row.url, answer.run or row.run
             if answer.message and not row.report:
                 row.message = answer.message
             if answer.state == "succeeded" and row.report != "failed":
                 row.report = "succeeded"
-            known = self._known(row)
+            known = self._known(row) | {"followed": isinstance(self.targets.get(row.target), FollowedTarget)}
         if answer.state in ("succeeded", "refused"):
             return {"state": answer.state, "words": answer.message}
         if answer.state == "started" or known["state"] != "waiting":
@@ -258,6 +294,11 @@ class Deployments:
             return list(session.scalars(query))
 
 
+def _pause(looks: int) -> float:
+    """How long between two looks at a run: quick at first, then as CI servers like it."""
+    return float(min(15.0, 1.0 + looks))
+
+
 def _row(session: Session, deployment_id: int) -> DeploymentRow:
     found = session.get(DeploymentRow, deployment_id)
     if found is None:
@@ -282,4 +323,5 @@ def _order(row: DeploymentRow) -> Order:
         expires_at=row.deadline,
         # Deployments of one model and stage run one after the other, so their numbers rise; room for steps of one.
         seq=row.id * 1000 + row.seq,
+        traffic=row.traffic,
     )

@@ -5,12 +5,12 @@ Everything here runs inside the caller's transaction.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core import rolling
 from core.domain.errors import NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DeploymentState, Kind, Outcome, State, Verdict
@@ -20,7 +20,7 @@ from core.policy.schema import Policy, Stage
 from core.ports import DeploymentQueue
 from core.store import messages
 from core.store import promotions as store
-from core.store.tables import DeploymentRow, PolicyText, PromotionRow
+from core.store.tables import PolicyText, PromotionRow
 from core.store.transition import record, transition
 
 GATES = Actor.system("gates")
@@ -110,7 +110,7 @@ class Evaluation:
         if not self._clear(session, promotion, now):
             return False
         promotion.waiting_for, promotion.waiting_until = "", None
-        start_deployment(session, promotion, Stage.from_rules(promotion.rules), self.queue, "deploy", now)
+        rolling.start(session, promotion, self.queue, "deploy", now)
         return True
 
     def recheck(self, session: Session, promotion: PromotionRow, now: datetime) -> bool:
@@ -176,23 +176,3 @@ def drop_deployments(promotion: PromotionRow, now: datetime, reason: str) -> Non
             deployment.state = DeploymentState.CANCELLED.value
             deployment.finished_at = now
             deployment.message = reason
-
-
-def start_deployment(
-    session: Session, promotion: PromotionRow, stage: Stage, queue: DeploymentQueue, action: str, now: datetime
-) -> None:
-    """The intent to act, in the deciding transaction: a deployment's row and its workflow."""
-    deployment = DeploymentRow(
-        promotion_id=promotion.id,
-        action=action,
-        target=stage.deploy.target if stage.deploy else "",
-        version_id=promotion.version_id,
-        previous_version_id=store.champion_id(session, promotion.model_id, promotion.stage),
-        state=DeploymentState.PENDING.value,
-        key=f"baton_{secrets.token_hex(16)}",
-        timeout_seconds=int(stage.deploy.timeout.total_seconds()) if stage.deploy else 60,
-        requested_at=now,
-    )
-    session.add(deployment)
-    session.flush()
-    queue.enqueue(session, deployment.id, f"{promotion.model.name}/{promotion.stage}")

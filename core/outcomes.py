@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from core import rolling
 from core.domain.errors import StaleState
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, DeploymentState, Kind, State
+from core.domain.model import Actor, DeploymentState, State
 from core.ports import Clock, DeploymentQueue
-from core.store import barriers
 from core.store import promotions as store
 from core.store.database import Database
-from core.store.tables import Champion, DeploymentRow, PromotionRow
-from core.store.transition import record, transition
+from core.store.tables import DeploymentRow
+from core.store.transition import transition
 
 BATON = Actor.system("deployments")
 D = DeploymentState
@@ -55,24 +54,23 @@ class Outcomes:
                 "stopped": self._stop,
             }
             sentence = words if outcome in ends else _sentence(row, outcome, words)
-            act = ends.get(outcome) or (self._give_up if undoes else _bad_end(outcome))
+            otherwise = self._give_up if undoes else self._withdraw if row.step else _bad_end(outcome)
+            act = ends.get(outcome) or otherwise
             act(session, row, sentence, now)
             return row.state
 
     def _succeed(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
         _close(session, row, D.SUCCEEDED, words, now)
-        promotion = row.promotion
-        change_champion(session, promotion, row.version_id, now)
-        facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
-        transition(session, promotion, State.DEPLOYING, Event.DEPLOYMENT_SUCCEEDED, BATON, now, data=facts)
-        transition(session, promotion, State.VERIFYING, Event.VERIFICATION_PASSED, BATON, now)
-        if promotion.kind == Kind.PROMOTION and promotion.requester.startswith("user:"):
-            who, name = Actor.parse(promotion.requester, promotion.requester_name), promotion.model.name
-            barriers.lift(session, "hold", name, "", promotion.stage, who, now, f"P-{promotion.id} succeeded")
+        rolling.succeeded(session, row, now)
+
+    def _withdraw(self, session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
+        """A later step did not work: traffic has moved, so it goes back."""
+        _close(session, row, D.FAILED, sentence, now)
+        rolling.undo(session, row.promotion, self.queue, Event.TRAFFIC_WITHDRAWN, sentence, now)
 
     def _put_back(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
         _close(session, row, D.SUCCEEDED, words, now)
-        why = f"{row.promotion.version.version} was stopped half way; {row.version.version} serves again."
+        why = f"{row.promotion.version.version} was taken back; {row.version.version} serves again."
         facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
         transition(session, row.promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why, facts)
 
@@ -84,14 +82,14 @@ class Outcomes:
     def _stop(self, session: Session, row: DeploymentRow, reason: str, now: datetime) -> None:
         """Somebody wants it undone: the version that still is the champion is asked for again."""
         promotion = row.promotion
-        champion = store.champion(session, promotion.model_id, promotion.stage)
-        if not row.attempts:  # the target never heard of it
+        if not row.attempts and not row.step:  # the target never heard of it
             _close(session, row, D.CANCELLED, reason, now)
+            rolling.end(promotion)
             transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
             why = "It was stopped before the target was asked; nothing has changed."
             transition(session, promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why)
             return
-        if champion is None:
+        if store.champion(session, promotion.model_id, promotion.stage) is None:
             sentence = (
                 f"It was stopped ({reason}), but nothing served {promotion.stage} before it, so there is nothing to "
                 f"put back: {row.target} may hold a half-done deployment."
@@ -99,43 +97,7 @@ class Outcomes:
             _bad_end("refused")(session, row, sentence, now)
             return
         _close(session, row, D.CANCELLED, reason, now)
-        transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
-        undo = DeploymentRow(
-            promotion_id=promotion.id,
-            action="rollback" if row.action == "deploy" else "deploy",
-            target=row.target,
-            version_id=champion.version_id,
-            previous_version_id=row.version_id,
-            state=D.PENDING.value,
-            key=f"baton_{secrets.token_hex(16)}",
-            timeout_seconds=row.timeout_seconds,
-            requested_at=now,
-        )
-        session.add(undo)
-        session.flush()
-        facts = {"deployment": f"D-{undo.id}", "version": champion.version.version}
-        record(session, promotion, "rollback_started", BATON, now, facts, undo.id)
-        self.queue.enqueue(session, undo.id, f"{promotion.model.name}/{promotion.stage}")
-
-
-def change_champion(session: Session, promotion: PromotionRow, version_id: int, now: datetime) -> None:
-    """The champion of the promotion's stage is this version from now on."""
-    serving = store.champion(session, promotion.model_id, promotion.stage)
-    since = now
-    if serving is not None:
-        since = max(now, serving.since)  # a clock that went back must not make history run backwards
-        serving.until, serving.ended_by = since, promotion.id
-        session.flush()
-    session.add(
-        Champion(
-            model_id=promotion.model_id,
-            stage=promotion.stage,
-            version_id=version_id,
-            promotion_id=promotion.id,
-            since=since,
-        )
-    )
-    session.flush()
+        rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, reason, now)
 
 
 def ended_sentence(row: DeploymentRow) -> str:
@@ -175,6 +137,7 @@ def _bad_end(outcome: str) -> Callable[[Session, DeploymentRow, str, datetime], 
 
     def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
         _close(session, row, D.ERRORED if broke else D.FAILED, sentence, now)
+        rolling.end(row.promotion)
         facts = {"deployment": f"D-{row.id}", "url": row.url}
         state = State(row.promotion.state)
         if state is State.APPROVED:  # it broke before it began

@@ -49,6 +49,11 @@ class Permissions:
         named = [group for stage in stages for group in (*self.rollback_group_names(stage), *self._approvers(stage))]
         self._refuse(actor, list(dict.fromkeys(named)), "veto versions or lift holds here", "may-not-veto")
 
+    def refuse_steer(self, actor: Actor, stage: str) -> None:
+        """Raises `NotAllowed` for a person who may neither approve for nor roll back a stage."""
+        named = dict.fromkeys((*self.rollback_group_names(stage), *self._approvers(stage)))
+        self._refuse(actor, list(named), f"steer rollouts to {stage}", "may-not-steer")
+
     def refuse_break_glass(self, actor: Actor, stage_name: str) -> None:
         """Raises `NotAllowed` for whoever may not deploy past gates and approvals."""
         stage = self.policy.stage(stage_name)

@@ -208,6 +208,11 @@ class Promotions:
                 record(session, promotion, "stop_asked", actor, now, {"reason": reason}, deployment.id)
                 self.queue.wake(session, deployment.id)
                 return
+        rollout = promotion.rollout
+        if rollout is not None and rollout.phase != "ended" and not rollout.abort:
+            rollout.abort, rollout.due_at, rollout.seq = reason or "stopped by hand", now, rollout.seq + 1
+            record(session, promotion, "stop_asked", actor, now, {"reason": reason})
+            return
         raise Conflict("stopping-already", f"P-{promotion.id} is being stopped already.")
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import rolling
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, Kind, State
 from core.domain.views import PromotionView, RollbackPlan
-from core.evaluation import start_deployment
 from core.policy import texts
 from core.policy.schema import Stage
 from core.promotions import Promotions
@@ -199,7 +199,7 @@ class Rollbacks:
             {"reason": reason, "from": plan.current, "to": plan.target},
         )
         transition(session, promotion, State.EVALUATING, Event.AUTO_APPROVED, actor, now, reason)
-        start_deployment(session, promotion, stage, self.promotions.queue, "rollback", now)
+        rolling.start(session, promotion, self.promotions.queue, "rollback", now)
         session.flush()
         session.refresh(promotion)
         return promotion

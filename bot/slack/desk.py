@@ -27,6 +27,7 @@ from core.policy.schema import Policy
 from core.promotions import Promotions
 from core.registration import Registration
 from core.rollbacks import Rollbacks
+from core.rollouts import Rollouts
 from core.store.database import Database
 from core.store.messages import card_place
 
@@ -43,6 +44,7 @@ class Desk:
     barriers: Barriers
     delegating: Delegating
     glass: Glass
+    rollouts: Rollouts
     registration: Registration
     directory: SlackDirectory
     messages: Messages

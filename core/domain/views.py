@@ -42,11 +42,37 @@ class DeploymentView:
     message: str
     attempts: int
     abort: str = ""
+    traffic: int = 100
 
     @property
     def ref(self) -> str:
         """`D-12`."""
         return f"D-{self.id}"
+
+
+@dataclass(frozen=True)
+class RolloutView:
+    """How a version gets its traffic, step by step.
+
+    `phase`: acting (the target is asked), holding, verifying, asking (a person must say how to go on), ended. `steps` are
+    the percentages; `step` counts from 0. `said` is what the analysis said last, or what is asked.
+    """
+
+    strategy: str
+    steps: tuple[int, ...]
+    step: int
+    traffic: int
+    phase: str
+    phase_since: datetime
+    hold_until: datetime | None
+    said: str = ""
+    paused_by: str = ""
+    abort: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        """True while a person may steer it."""
+        return self.phase in ("acting", "holding", "verifying", "asking") and not self.abort
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,7 @@ class PromotionView:
     waiting_for: str = ""  #: why an approved promotion is not deployed yet
     waiting_until: datetime | None = None
     override: Override | None = None
+    rollout: RolloutView | None = None
 
     @property
     def ref(self) -> str:

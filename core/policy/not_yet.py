@@ -16,10 +16,6 @@ def _says_something(value: Any) -> bool:
     return value not in (None, [], {})
 
 
-def _one_of(*values: str) -> Callable[[Any], bool]:
-    return lambda value: value in values
-
-
 @dataclass(frozen=True)
 class NotYet:
     """A place of the file (`*` is any name or number), what it asks for, what to do instead, and what asks for it."""
@@ -31,25 +27,11 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet(
-        "stages.*.rollout.strategy",
-        "canary and blue-green rollouts",
-        "remove the rollout, or write strategy: all_at_once",
-        _one_of("canary", "blue_green"),
-    ),
-    NotYet("stages.*.verify", "verification after full traffic"),
     NotYet("stages.*.rollback.on_alert", "rollbacks on alerts"),
     NotYet("models.*.registry", "other registries"),
     NotYet("models.*.write_back", "writing back to other registries"),
     NotYet("bundles", "bundles"),
-    NotYet(
-        "targets.*.type",
-        "targets other than webhooks",
-        "use a target of type webhook",
-        _one_of("github_actions", "jenkins", "gitlab"),
-    ),
     NotYet("registries", "other registries"),
-    NotYet("sources", "metric sources"),
     NotYet("alerts", "alerts"),
 )
 

@@ -47,6 +47,12 @@ def open_card(session: Session, promotion: PromotionRow, channel: str, at: datet
     )
 
 
+def card_stale(session: Session, promotion_id: int, at: datetime) -> None:
+    """The promotion's card and its copies are stale, with nothing to tell in the thread."""
+    went_stale(session, promotion_id)
+    session.execute(_CARDS_STALE, {"promotion": promotion_id, "at": at})
+
+
 def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datetime) -> None:
     """The promotion's card and its copies are stale, and its thread gets a line for `event`."""
     went_stale(session, promotion_id)

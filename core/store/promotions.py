@@ -25,7 +25,7 @@ from core.domain.model import (
     Tally,
     Verdict,
 )
-from core.domain.views import DeploymentView, PromotionView
+from core.domain.views import DeploymentView, PromotionView, RolloutView
 from core.policy.approvals import tally
 from core.policy.eligibility import Served
 from core.policy.schema import Stage
@@ -37,6 +37,7 @@ from core.store.tables import (
     OverrideRow,
     PromotionRow,
     RegisteredModel,
+    RolloutRow,
     Version,
 )
 
@@ -59,6 +60,7 @@ _BARE = (
     lazyload(PromotionRow.decisions),
     lazyload(PromotionRow.deployments),
     lazyload(PromotionRow.override),
+    lazyload(PromotionRow.rollout),
     defaultload(PromotionRow.version).lazyload(Version.measurements),
 )
 _CHAMPION_ID = select(Champion.__table__.c.version_id).where(
@@ -263,12 +265,14 @@ def to_view(found: PromotionRow) -> PromotionView:
         tuple(_decision(decision) for decision in found.decisions),
         tuple(deployment_view(each) for each in found.deployments),
         _override(found.override),
+        _rollout(found.rollout),
     )
 
 
 def _view(
     found: Any, version: ModelVersion, champion: ModelVersion | None,
     said: tuple[Decision, ...], deployments: tuple[DeploymentView, ...], override: Override | None = None,
+    rollout: RolloutView | None = None,
 ) -> PromotionView:  # fmt: skip
     """`found` has the columns of a promotion: its row, or what `_CLAIMED` selects."""
     decisions = tuple(each for each in said if not each.void)
@@ -299,6 +303,7 @@ def _view(
         waiting_for=found.waiting_for,
         waiting_until=found.waiting_until,
         override=override,
+        rollout=rollout,
     )
 
 
@@ -330,6 +335,15 @@ def _override(found: OverrideRow | None) -> Override | None:
     )
 
 
+def _rollout(found: RolloutRow | None) -> RolloutView | None:
+    if found is None:
+        return None
+    return RolloutView(
+        found.strategy, tuple(int(traffic) for traffic, _ in found.steps), found.step, found.traffic, found.phase,
+        found.phase_since, found.hold_until, found.said, found.paused_by, found.abort,
+    )  # fmt: skip
+
+
 def deployment_view(found: DeploymentRow) -> DeploymentView:
     """A deployment's row as a frozen value."""
     return DeploymentView(
@@ -350,6 +364,7 @@ def deployment_view(found: DeploymentRow) -> DeploymentView:
         message=found.message,
         attempts=found.attempts,
         abort=found.abort,
+        traffic=found.traffic,
     )
 
 

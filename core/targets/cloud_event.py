@@ -28,6 +28,7 @@ class Order:
     requested_at: datetime
     expires_at: datetime | None
     seq: int
+    traffic: int = 100
 
 
 def requested(order: Order, public_url: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def requested(order: Order, public_url: str) -> dict[str, Any]:
             "stage": order.stage,
             "model": {"name": order.model, "version": order.version, "digest": order.digest},
             "previous": {"version": order.previous} if order.previous is not None else None,
-            "traffic_percent": 100,
+            "traffic_percent": order.traffic,
             "approved_by": list(order.approved_by[:MOST_APPROVERS]),
             "callback_url": f"{public_url}/api/v1/deployments/{order.deployment}/status",
             "expires_at": _moment(order.expires_at) if order.expires_at else None,

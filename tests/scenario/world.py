@@ -343,6 +343,10 @@ class Baton(Office):
         with self.server.database.note() as session:
             session.execute(text(statement), values)
 
+    def scalar(self, statement: str) -> Any:
+        with self.server.database.read() as session:
+            return session.execute(text(statement)).scalar()
+
     def decisions(self, promotion: int | None = None) -> list[tuple[str, str]]:
         """(who, what) in order."""
         with self.server.database.read() as session:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.slack import ids
+from bot.slack.blocks.rollout import rollout
 from bot.slack.blocks.text import (
     button,
     clip,
@@ -66,6 +67,7 @@ def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
     else:
         blocks += _asked(view)
     blocks += _override(view)
+    blocks += rollout(view)
     blocks += _deployments(view)
     if view.state is State.AWAITING_APPROVAL:
         blocks.append(_buttons(view, guarded))

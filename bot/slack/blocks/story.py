@@ -30,6 +30,13 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "approval_withdrawn": f"↩️ {who} took their approval back",
         "evidence_changed": f"🔁 The evidence changed{because}. {_voided(event)}",
         "waits": f"🧊 {escape(reason, 900)}",
+        "traffic_moved": f"🚦 {_traffic(event)} of the traffic",
+        "step_started": f"🚦 Moving to {_traffic(event)}",
+        "rollout_asks": f"❓ Somebody must say how to go on{because}",
+        "rollout_continued": f"▶️ {who} lets it go on",
+        "rollout_paused": f"⏸️ {who} holds it",
+        "rollout_extended": f"⏳ {who} has it watched longer",
+        "rollback_started": "↩️ The champion gets all traffic again",
         "escalated": f"📣 {escape(reason[:1].upper() + reason[1:], 300)}",
         "glass_broken": f"🚨 {who} broke the glass{because}",
         "glass_reviewed": f"👀 {who} reviewed it{because}",
@@ -52,6 +59,11 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "no_longer_eligible": f"❌ No longer eligible{because}",
     }
     return told.get(event.kind) or f"{escape(event.kind.replace('_', ' ').capitalize(), 80)}{because}"
+
+
+def _traffic(event: AuditEvent) -> str:
+    data = event.data
+    return f"{data.get('traffic', '?')} % (step {data.get('step', '?')} of {data.get('steps', '?')})"
 
 
 def _for(event: AuditEvent) -> str:
