@@ -90,6 +90,7 @@ class Server:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
+        self._every(2, "alerts", lambda: services.alerts.act(now()))
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)

@@ -14,6 +14,7 @@ from bot.http.metrics import Metrics
 from bot.settings import Settings, SettingsError
 from bot.slack.app import build_app
 from bot.slack.awaited import awaited_by
+from bot.slack.blocks.alert import alert as alert_message
 from bot.slack.blocks.card import Message
 from bot.slack.blocks.digest import digest as digest_message
 from bot.slack.connection import SlackConnection
@@ -21,6 +22,7 @@ from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core import sweeps
+from core.alerts import Alerts
 from core.barriers import Barriers
 from core.decisions import Decisions
 from core.delegating import Delegating
@@ -36,6 +38,7 @@ from core.rollbacks import Rollbacks
 from core.rollouts import Rollouts
 from core.sources.prometheus import PrometheusSource
 from core.store.database import Database
+from core.store.messages import Claim
 from core.targets.github_actions import GitHubRuns
 from core.targets.gitlab import GitLabRuns
 from core.targets.jenkins import JenkinsRuns
@@ -70,6 +73,7 @@ class Services:
     registration: Registration
     deployments: Deployments
     rollouts: Rollouts
+    alerts: Alerts
     sources: dict[str, PrometheusSource]
     targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
@@ -105,6 +109,11 @@ class Services:
         day = sweeps.local_day(self.policy, now)
         return sweeps.want_digests(self._channels(), self.policy, self.database, day, now)
 
+    def alert_secret(self, name: str) -> str:
+        """What the senders of alerts prove themselves with; "" where the policy names no such source."""
+        sender = self.policy.alerts.get(name)
+        return (self.settings.secret(sender.token_env) or "") if sender else ""
+
     def _channels(self) -> list[str]:
         return sweeps.channels(self.policy, self.database)
 
@@ -137,19 +146,24 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     deployments = Deployments(
         database, adapters, engine, clock, settings.public_url, promotions.evaluation, on_hook=metrics.hook
     )
+    alerts = Alerts(Rollbacks(promotions))
+    renderers = {
+        "digest": digest_renderer(database, directory, policy, clock),
+        "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
+    }
     messages = Messages(
         database,
         client,
         directory,
         policy,
         clock,
-        digest_renderer(database, directory, policy, clock),
+        renderers,
         metrics.slack_error,
     )
     database.after_change = messages.kick
     sources = {name: PrometheusSource(str(each.url)) for name, each in policy.sources.items()}
     rollouts = Rollouts(promotions, sources)
-    desk = _desk(promotions, rollouts, messages, directory, client, quick)
+    desk = _desk(promotions, rollouts, alerts, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -163,6 +177,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         registration=desk.registration,
         deployments=deployments,
         rollouts=rollouts,
+        alerts=alerts,
         sources=sources,
         targets=targets,
         tokens=Tokens(database, clock),
@@ -176,13 +191,14 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
 
 
 def _desk(
-    promotions: Promotions, rollouts: Rollouts, messages: Messages, directory: SlackDirectory,
+    promotions: Promotions, rollouts: Rollouts, alerts: Alerts, messages: Messages, directory: SlackDirectory,
     client: WebClient, quick: WebClient,
 ) -> Desk:  # fmt: skip
     return Desk(
         promotions=promotions,
         decisions=Decisions(promotions),
-        rollbacks=Rollbacks(promotions),
+        rollbacks=alerts.rollbacks,
+        alerts=alerts,
         barriers=Barriers(promotions),
         delegating=Delegating(promotions),
         glass=Glass(promotions),
@@ -228,12 +244,12 @@ def _target(name: str, target: Any, secret: str, clock: Clock) -> WebhookTarget 
 
 def digest_renderer(
     database: Database, directory: SlackDirectory, policy: Policy, clock: Clock
-) -> Callable[[str, str], Message]:
+) -> Callable[[Claim], Message]:
     """How a digest is drawn when it is posted: from the database as it is then."""
 
-    def render(channel: str, day: str) -> Message:
+    def render(claimed: Claim) -> Message:
         with database.read() as session:
-            facts = sweeps.digest(session, channel, day, clock())
+            facts = sweeps.digest(session, claimed.channel, claimed.body["day"], clock())
         awaited = {view.id: awaited_by(directory, policy, view) for view in facts.awaiting}
         return digest_message(facts, awaited)
 

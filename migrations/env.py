@@ -2,10 +2,9 @@
 
 from alembic import context
 
-from core.store import alert_tables, tables
+from core.store import alert_tables, tables  # noqa: F401 - imported for their tables
 from core.store.base import Base
 
-assert alert_tables and tables  # imported for their tables
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=True)
 with context.begin_transaction():

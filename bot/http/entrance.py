@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 API = "/api/v1/"
 #: Called by other systems, which sign or hold a secret of their own instead of a token.
-HOOKS = (f"{API}deployments/", f"{API}alerts/", f"{API}registries/")
+ALERTS = f"{API}alerts/"  #: a storm of them comes as one body
+HOOKS = (f"{API}deployments/", ALERTS, f"{API}registries/")
 BODY_LIMIT = 1_000_000
 HOOK_BODY_LIMIT = 64_000
 #: Stands for a "/" inside a name while routes are matched; no name can hold it.
@@ -78,7 +79,7 @@ class Entrance:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        limit = HOOK_BODY_LIMIT if path.startswith(HOOKS) else BODY_LIMIT
+        limit = HOOK_BODY_LIMIT if path.startswith(HOOKS) and not path.startswith(ALERTS) else BODY_LIMIT
         body = await _read(scope, receive, limit)
         if body is None:
             detail = f"The body is larger than {limit // 1000:,} kB; send less."

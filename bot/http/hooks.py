@@ -12,10 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.http import schemas
+from bot.http.alert_proof import proves
 from bot.http.api import PREFIX, REFUSALS
 from bot.http.problems import Unauthorised
 from bot.http.services import Services
 from core.domain.errors import Conflict, NotAllowed, NotFound
+from core.policy.alerting import parse
 from core.store.promotions import number
 from core.store.reports import target_of, used_for_another
 from core.targets.standard_webhooks import TOLERANCE, Secret, verify
@@ -92,9 +94,26 @@ class Hooks:
             )
         return found
 
-    def alert(self, name: str) -> Json:
-        """An Alertmanager or Grafana webhook."""
-        raise NotFound("unknown-alert-source", f"This policy names no alert source called “{name[:80]}”.")
+    async def alert(self, name: str, request: Request) -> Json:
+        """An Alertmanager or Grafana webhook, with the source's token as bearer or basic password, or Grafana's signature.
+
+        Overload and a database that is away are answered 503, which Alertmanager tries again (it does so for nothing else).
+        """
+        raw = await request.body()
+        return await run_in_threadpool(self._alert, name, raw, dict(request.headers))
+
+    def _alert(self, name: str, raw: bytes, headers: dict[str, str]) -> Json:
+        if name not in self.services.policy.alerts:
+            raise NotFound("unknown-alert-source", f"This policy names no alert source called “{name[:80]}”.")
+        if not proves(self.services.alert_secret(name), headers, raw):
+            raise Unauthorised(
+                "wrong-token",
+                f"The sender of these alerts is not known: send the token of “{name[:80]}” as Authorization: Bearer, or sign "
+                "with it as Grafana does.",
+            )
+        alerts, left_out = parse(raw)
+        news = self.services.alerts.heard(name, alerts, self.services.clock())
+        return {"alerts": len(alerts), "news": news, "left_out": left_out}
 
     def registry_event(self, name: str) -> Json:
         """A registry's webhook."""

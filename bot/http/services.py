@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from bot.http.metrics import Metrics
 from bot.settings import Settings
 from core.domain.model import Actor, Blocker
 from core.domain.views import PromotionView
+from core.policy.alerting import Alert
 from core.policy.schema import Policy
 from core.ports import Clock
 from core.registration import Registration
@@ -36,6 +38,13 @@ class Undoing(Protocol):
     ) -> PromotionView: ...
 
 
+class Hearing(Protocol):
+    """Alerts, as far as their webhook goes."""
+
+    def heard(self, source: str, alerts: Sequence[Alert], now: datetime) -> int: ...  # noqa: D102
+    def act(self, now: datetime) -> list[int]: ...  # noqa: D102
+
+
 class Services(Protocol):
     """The parts that the HTTP side calls; read-only to it."""
 
@@ -56,9 +65,12 @@ class Services(Protocol):
     @property
     def deployments(self) -> Any: ...  # noqa: D102
     @property
+    def alerts(self) -> Hearing: ...  # noqa: D102
+    @property
     def tokens(self) -> Tokens: ...  # noqa: D102
     @property
     def metrics(self) -> Metrics: ...  # noqa: D102
+    def alert_secret(self, name: str) -> str: ...  # noqa: D102
     def slack_ready(self) -> str: ...  # noqa: D102
     def digest(self) -> dict[str, Any]: ...  # noqa: D102
     def send_digest(self) -> list[str]: ...  # noqa: D102

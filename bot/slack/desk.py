@@ -17,6 +17,7 @@ from bot.slack.blocks.card import Awaited
 from bot.slack.blocks.text import escape, link, notice, section
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
+from core.alerts import Alerts
 from core.barriers import Barriers
 from core.decisions import Decisions
 from core.delegating import Delegating
@@ -45,6 +46,7 @@ class Desk:
     delegating: Delegating
     glass: Glass
     rollouts: Rollouts
+    alerts: Alerts
     registration: Registration
     directory: SlackDirectory
     messages: Messages

@@ -11,7 +11,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,7 +62,7 @@ class Messages:
         directory: SlackDirectory,
         policy: Policy,
         clock: Clock,
-        render_digest: Callable[[str, str], Message],
+        renderers: Mapping[str, Callable[[store.Claim], Message]],
         on_error: Callable[[str, str], None],
         workers: int = 4,
     ) -> None:
@@ -71,7 +71,7 @@ class Messages:
         self.directory = directory
         self.policy = policy
         self.clock = clock
-        self.render_digest = render_digest
+        self.renderers = renderers  #: by kind, of what belongs to no promotion
         self.on_error = on_error
         self.pace = Pace()
         self.detour = Detour(database, directory, policy, clock)
@@ -215,8 +215,8 @@ class Messages:
         self._shown_all((claimed, channel, answer[1]) for claimed in lines)
 
     def _render(self, claimed: store.Claim) -> Message:
-        if claimed.kind == "digest":
-            return self.render_digest(claimed.channel, claimed.body["day"])
+        if claimed.kind in self.renderers:
+            return self.renderers[claimed.kind](claimed)
         if claimed.body.get("about") == "channel":
             return trouble.report(read_report(claimed.body))
         with self.database.read() as session:

@@ -39,6 +39,12 @@ class OfPromotion(Payload):
     seen: str = ""
 
 
+class OfProposal(Payload):
+    """A button of an alert."""
+
+    proposal: int
+
+
 class OfGlass(Payload):
     """The red button of break-glass: what was shown when it was offered."""
 

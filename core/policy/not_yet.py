@@ -27,12 +27,10 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("stages.*.rollback.on_alert", "rollbacks on alerts"),
     NotYet("models.*.registry", "other registries"),
     NotYet("models.*.write_back", "writing back to other registries"),
     NotYet("bundles", "bundles"),
     NotYet("registries", "other registries"),
-    NotYet("alerts", "alerts"),
 )
 
 

@@ -137,6 +137,26 @@ def want_digest(
     return True
 
 
+def want_alert(session: Session, proposal_id: int, channel: str, at: datetime) -> None:
+    """Want the message of what alerts propose, in `channel`."""
+    row = MessageRow(
+        key=f"alert:{proposal_id}", kind="alert", promotion_id=None, channel=channel, body={"proposal": proposal_id},
+        due_at=at, created_at=at,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    went_stale(session, -row.id)
+
+
+def alert_stale(session: Session, proposal_id: int, at: datetime) -> None:
+    """What alerts propose is to be shown as it is now."""
+    row = session.scalar(select(MessageRow).where(MessageRow.key == f"alert:{proposal_id}"))
+    if row is not None:
+        row.wanted, row.due_at, row.attempts = row.wanted + 1, at, 0
+        session.flush()
+        went_stale(session, -row.id)
+
+
 @dataclass(frozen=True)
 class Claim:
     """One process's right to write one message until `CLAIM` has passed. Plain values: no session is held meanwhile."""

@@ -176,6 +176,7 @@ class Office:
             "SLACK_BOT_TOKEN": self.slack.bot_token,
             "SLACK_SIGNING_SECRET": self.slack.signing_secret,
             "HOOK_SECRET": SECRET,
+            "ALERT_TOKEN": "an-alert-token",
         }
         return given | ({"SLACK_APP_TOKEN": self.slack.app_token} if self.delivery == "socket" else {})
 

@@ -1,0 +1,199 @@
+"""Alerts: proposed, carried out by one click or by themselves, collapsed, withdrawn; and who may send them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.local_slack.person import Json, labels, shown_text
+from tests.scenario.world import BOB, MODEL, POLICY, Baton, wait
+
+TOKEN = "an-alert-token"
+
+
+def policy_with(mode: str) -> str:
+    text = POLICY.replace("rollback: {allowed: [on-call]}", f"rollback: {{allowed: [on-call], on_alert: {mode}}}")
+    return f"{text}alerts:\n  alertmanager: {{type: alertmanager, token_env: ALERT_TOKEN}}\n"
+
+
+@pytest.fixture
+def policy() -> str:
+    return policy_with("ask")
+
+
+def firing(version: str = "7", name: str = "ModelErrorRateHigh", **more: Any) -> Json:
+    labels = {"alertname": name, "model": MODEL, "version": version, "stage": "production"} | more.pop("labels", {})
+    return {
+        "status": "firing",
+        "labels": {key: value for key, value in labels.items() if value},
+        "annotations": {"summary": "error rate 9.864 %"},
+        "startsAt": datetime.now(UTC).isoformat(),
+        "generatorURL": "http://prometheus.example.com/graph?g0.expr=errors",
+        "fingerprint": hashlib.sha256(json.dumps(labels).encode()).hexdigest()[:16],
+    } | more
+
+
+def resolved(alert: Json) -> Json:
+    return alert | {"status": "resolved", "endsAt": datetime.now(UTC).isoformat()}
+
+
+def send(baton: Baton, *alerts: Json, token: str = TOKEN, **headers: str) -> httpx.Response:
+    body = json.dumps({"version": "4", "status": "firing", "alerts": list(alerts)}).encode()
+    return post(baton, body, **(headers or {"authorization": f"Bearer {token}"}))
+
+
+def post(baton: Baton, body: bytes, source: str = "alertmanager", **headers: str) -> httpx.Response:
+    given = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.post(f"{baton.url}/api/v1/alerts/{source}", content=body, headers=given, timeout=20)
+
+
+def serving(baton: Baton) -> None:
+    baton.promoted("6")
+    baton.promoted("7")
+
+
+class TestAsk:
+    def test_one_click_brings_the_last_good_version_back(self, baton: Baton) -> None:
+        serving(baton)
+        assert send(baton, firing()).json() == {"alerts": 1, "news": 1, "left_out": 0}
+        message = baton.card(f"Alert: {MODEL} 7 in production")
+        assert "A rollback brings *6* back." in shown_text(message)
+        assert "🔥 *ModelErrorRateHigh*: error rate 9.864 %" in shown_text(message)
+        baton.click(baton.bob, message, "Roll back to 6")
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+        done = baton.card(f"Rolled back for an alert: {MODEL} 7 in production")
+        assert f"<@{BOB}> rolled it back: P-3." in shown_text(done)
+        assert labels(done) == []
+
+    def test_a_storm_and_its_repetitions_are_one_proposal(self, baton: Baton) -> None:
+        serving(baton)
+        storm = [firing(name=f"Alert{number}") for number in range(30)]
+        for _ in range(3):
+            send(baton, *storm)
+        message = baton.card(f"Alert: {MODEL} 7 in production")
+        wait(lambda: "… and 22 more" in shown_text(baton.card("Alert: ")), "all of them")
+        assert len([m for m in baton.cards() if "Alert: " in shown_text(m)]) == 1
+        assert baton.scalar("SELECT count(*) FROM proposals") == 1
+        assert labels(message)
+
+    def test_resolved_alerts_withdraw_it(self, baton: Baton) -> None:
+        serving(baton)
+        one, other = firing(name="One"), firing(name="Other")
+        send(baton, one, other)
+        baton.card("Alert: ")
+        send(baton, resolved(one))
+        assert baton.scalar("SELECT state FROM proposals") == "open"
+        message = baton.card("Alert: ")
+        send(baton, resolved(other))
+        gone = baton.card(f"Resolved: {MODEL} 7 in production")
+        assert labels(gone) == []
+        said = baton.refused(baton.bob, message, "Roll back to 6")
+        assert said == "The alerts are resolved, so there is nothing to roll back for."
+
+    def test_somebody_may_leave_it_and_nobody_else_may(self, baton: Baton) -> None:
+        serving(baton)
+        send(baton, firing())
+        message = baton.card("Alert: ")
+        assert "that takes on-call" in baton.refused(baton.mallory, message, "Leave it")
+        assert "that takes on-call" in baton.refused(baton.mallory, message, "Roll back to 6")
+        baton.click(baton.bob, message, "Leave it")
+        baton.card(f"Left as it is: {MODEL} 7 in production")
+        assert baton.champion() == "7"
+
+    def test_with_nothing_to_go_back_to_it_says_so(self, baton: Baton) -> None:
+        baton.promoted("7")
+        send(baton, firing())
+        message = baton.card("Alert: ")
+        assert "There is no earlier good version" in shown_text(message)
+        assert labels(message) == []
+
+    def test_an_alert_about_nothing_of_ours_is_kept_and_shown_nowhere(self, baton: Baton) -> None:
+        serving(baton)
+        for other in (firing(labels={"model": "unheard-of"}), firing("5"), firing(labels={"model": ""})):
+            assert send(baton, other).status_code == 200
+        assert baton.scalar("SELECT count(*) FROM proposals") == 0
+
+    def test_an_alert_that_names_no_version_is_only_shown(self, baton: Baton) -> None:
+        serving(baton)
+        send(baton, firing(labels={"version": ""}))
+        message = baton.card(f"Alert: {MODEL} in production")
+        assert "Type ˋ/rollback" not in shown_text(message)
+        assert "/rollback fraud-detector production because" in shown_text(message)
+        assert labels(message) == []
+
+
+class TestAuto:
+    @pytest.fixture
+    def policy(self) -> str:
+        return policy_with("auto")
+
+    def test_nobody_need_be_awake(self, baton: Baton) -> None:
+        serving(baton)
+        send(baton, firing(), firing(name="AndAnother"))
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+        baton.card(f"Rolled back for an alert: {MODEL} 7 in production")
+        send(baton, firing(name="AThird"))
+        assert baton.champion() == "6"
+        assert baton.states() == ["succeeded", "succeeded", "succeeded"]
+
+    def test_what_began_long_ago_is_left_to_a_person(self, baton: Baton) -> None:
+        baton.promoted("7")
+        send(baton, firing())
+        told = shown_text(baton.card("It could not be rolled back by itself"))
+        assert "There is no earlier good version" in told
+
+
+class TestNotify:
+    @pytest.fixture
+    def policy(self) -> str:
+        return policy_with("notify")
+
+    def test_it_is_told_without_a_button(self, baton: Baton) -> None:
+        serving(baton)
+        send(baton, firing())
+        message = baton.card("Alert: ")
+        assert labels(message) == []
+
+
+class TestSenders:
+    def test_only_who_holds_the_token_is_heard(self, baton: Baton) -> None:
+        for headers in ({"authorization": "Bearer wrong"}, {"x_none": "1"}, {"authorization": "Basic !!!"}):
+            answer = send(baton, firing(), **headers)
+            assert answer.status_code == 401
+            assert "is not known" in answer.json()["detail"]
+
+    def test_grafanas_signature_and_basic_authentication_will_do(self, baton: Baton) -> None:
+        body = json.dumps({"alerts": [firing()]}).encode()
+        signature = hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest()
+        assert post(baton, body, x_grafana_alerting_signature=signature).status_code == 200
+        timed = hmac.new(TOKEN.encode(), b"1700000000:" + body, hashlib.sha256).hexdigest()
+        headers = {"x_grafana_alerting_signature": timed, "x_grafana_alerting_timestamp": "1700000000"}
+        assert post(baton, body, **headers).status_code == 200
+        basic = base64.b64encode(f"anybody:{TOKEN}".encode()).decode()
+        assert post(baton, body, authorization=f"Basic {basic}").status_code == 200
+        assert post(baton, body + b" ", **headers).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            (b"[]", "has no list of alerts"),
+            (b'{"alerts": [7]}', "alerts[0] is not an alert"),
+            (b'{"alerts": [{"status": "maybe"}]}', "alerts[0].status is “maybe”"),
+            (b'{"alerts": [{"status": "firing", "startsAt": "yesterday"}]}', "alerts[0].startsAt is “yesterday”"),
+        ],
+    )
+    def test_what_is_wrong_with_a_body_is_said_in_one_sentence(self, baton: Baton, body: bytes, sentence: str) -> None:
+        answer = post(baton, body, authorization=f"Bearer {TOKEN}")
+        assert answer.status_code == 422
+        assert sentence in answer.json()["detail"]
+
+    def test_there_is_no_other_source(self, baton: Baton) -> None:
+        answer = post(baton, b"{}", "grafana")
+        assert answer.status_code == 404
