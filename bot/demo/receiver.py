@@ -76,7 +76,10 @@ class Receiver:
         model, stage = data["model"]["name"], data["stage"]
         self.served[(model, stage)] = data["model"]["version"]
         body = json.dumps(
-            {"state": "succeeded", "message": f"{model} {data['model']['version']} takes all traffic"}
+            {
+                "state": "succeeded",
+                "message": f"{model} {data['model']['version']} takes {data['traffic_percent']} % of the traffic",
+            }
         ).encode()
         report = f"report_{key.removeprefix('baton_')}"
         headers = {**sign(self._secrets, report, datetime.now(UTC), body), "content-type": "application/json"}

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Setting:
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._secret = secret
+        self._alert_token = secrets.token_urlsafe(16)
         self._token = ""
         self._baton: subprocess.Popen[bytes] | None = None
         self.people: dict[str, Person] = {}
@@ -85,6 +87,7 @@ class Setting:
             "SLACK_APP_TOKEN": self.slack.app_token,
             "SLACK_SIGNING_SECRET": self.slack.signing_secret,
             "HOOK_SECRET": self._secret,
+            "ALERT_TOKEN": self._alert_token,
         }
 
     def run(self, *arguments: str) -> str:
@@ -110,6 +113,26 @@ class Setting:
         if answer.status_code >= 400:
             raise DemoFailed(f"{method} {path}: {answer.text}")
         return answer.json()
+
+    def alert(self, **labels: str) -> None:
+        """What Alertmanager sends when something fires."""
+        fires = {
+            "status": "firing",
+            "labels": labels,
+            "annotations": {"summary": "false alarms doubled since 02:40"},
+            "startsAt": datetime.now(UTC).isoformat(),
+            "generatorURL": "http://prometheus.example.com/graph",
+            "fingerprint": secrets.token_hex(8),
+        }
+        answer = httpx.post(
+            f"{self.url}/api/v1/alerts/alertmanager",
+            json={"version": "4", "status": "firing", "alerts": [fires]},
+            headers={"authorization": f"Bearer {self._alert_token}"},
+            timeout=20,
+            trust_env=False,
+        )
+        if answer.status_code != 200:
+            raise DemoFailed(f"the alert was not taken: {answer.text}")
 
     def person(self, user: str) -> Person:
         """Somebody at the local Slack."""

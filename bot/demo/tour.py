@@ -24,6 +24,8 @@ def history(setting: Setting, say: Say) -> None:
         message = card(setting, f"Promote fraud-detector {version} to production?")
         for who in (BOB, CAROL):
             click(setting, who, message, "Approve")
+        for step in (1, 2):
+            click(setting, BOB, at_step(setting, step), "Continue now")
         card(setting, f"fraud-detector {version} is champion of production")
     promote(setting, "7", "staging")
     card(setting, "fraud-detector 7 is champion of staging")
@@ -31,7 +33,7 @@ def history(setting: Setting, say: Say) -> None:
 
 
 def tour(setting: Setting, say: Say) -> None:
-    """Request, gates, approvals, deployment, champion, rollback, digest. Raises `DemoFailed` at the first that is missing."""
+    """Request, gates, approvals, canary, champion, alert, rollback, digest. Raises `DemoFailed` at the first that is missing."""
     history(setting, say)
     alice = setting.person(ALICE)
     promote(setting, "7", "production", "it finds 3 % more fraud")
@@ -53,24 +55,31 @@ def tour(setting: Setting, say: Say) -> None:
     say("APPROVAL   Carol, of risk (an e-mail address in the policy), approved: 2 of 2")
     wait(lambda: _act(setting, "deploy", "7"), "the deployment hook")
     say("HOOK       the receiver got one signed CloudEvent and verified it")
+    at_step(setting, 1)
+    _expect(champion(setting, "production") == "6", "6 to be champion still")
+    say("CANARY     5 % of the traffic goes to 7; after its hold the next step begins by itself")
+    click(setting, BOB, at_step(setting, 2), "Continue now")
+    say("CANARY     25 %; Bob pressed Continue now rather than wait")
     card(setting, "fraud-detector 7 is champion of production")
     _expect(champion(setting, "production") == "7", "7 to be champion")
     say("SUCCESS    the report came back signed; 7 is champion of production, and Alice was told directly")
     alice.wait_for_text("app", "fraud-detector 7 is champion of production", 10)
-    roll_back(setting, say)
+    alert(setting, say)
     worse_on_a_slice(setting, say)
     digest(setting, say)
 
 
-def roll_back(setting: Setting, say: Say) -> None:
-    """Bob, at 3 a.m."""
-    bob = setting.person(BOB)
-    bob.command(CHANNEL, "/rollback fraud-detector production because false alarms doubled since 02:40")
-    offer = bob.wait_for_text(CHANNEL, "Nothing happens until you press the button", 10)
-    _expect("back to *6*" in shown_text(offer), "the rollback to name its target")
-    say("ROLLBACK   Bob typed /rollback; only he sees that production would go from 7 back to 6, and one red button")
+def alert(setting: Setting, say: Say) -> None:
+    """3 a.m.: monitoring calls, and one button brings the last good version back."""
+    setting.alert(alertname="FalseAlarmsDoubled", model="fraud-detector", version="7", stage="production")
+    proposal = card(setting, "Alert: fraud-detector 7 in production")
+    _expect("brings *6* back" in shown_text(proposal), "the alert to name where a rollback goes")
+    say("ALERT      Alertmanager called: false alarms doubled. One message says that a rollback would bring 6 back")
+    click(setting, MALLORY, proposal, "Roll back to 6")
+    setting.person(MALLORY).wait_for_text(CHANNEL, "You may not roll back production", 10)
     _expect(champion(setting, "production") == "7", "nothing to have changed before the button")
-    click(setting, BOB, offer, "Roll back to 6")
+    click(setting, BOB, proposal, "Roll back to 6")
+    say("ROLLBACK   Mallory's click was refused; Bob pressed the red button")
     wait(lambda: _act(setting, "rollback", "6"), "the rollback's hook")
     card(setting, "Rolled back: fraud-detector 6 serves production again")
     _expect(champion(setting, "production") == "6", "6 to be champion again")
@@ -120,6 +129,16 @@ def card(setting: Setting, text: str) -> dict[str, Any]:
         )
     except NotThere as error:
         raise DemoFailed(f"waited for a card that says “{text}”: {error}") from error
+
+
+def at_step(setting: Setting, number: int) -> dict[str, Any]:
+    """The card once the receiver has confirmed a step of the canary."""
+
+    def there() -> dict[str, Any] | None:
+        found = card(setting, f"*Step {number} of 3*")
+        return found if "Stays here until" in shown_text(found) else None
+
+    return wait(there, f"step {number} of the canary")
 
 
 def click(setting: Setting, user: str, message: dict[str, Any], label: str) -> None:
