@@ -147,19 +147,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         database, adapters, engine, clock, settings.public_url, promotions.evaluation, on_hook=metrics.hook
     )
     alerts = Alerts(Rollbacks(promotions))
-    renderers = {
-        "digest": digest_renderer(database, directory, policy, clock),
-        "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
-    }
-    messages = Messages(
-        database,
-        client,
-        directory,
-        policy,
-        clock,
-        renderers,
-        metrics.slack_error,
-    )
+    messages = _messages(promotions, client, directory, alerts, metrics)
     database.after_change = messages.kick
     sources = {name: PrometheusSource(str(each.url)) for name, each in policy.sources.items()}
     rollouts = Rollouts(promotions, sources)
@@ -188,6 +176,17 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         app=app,
         connection=SlackConnection(app, client, _revealed(settings.slack_app_token)),
     )
+
+
+def _messages(
+    promotions: Promotions, client: WebClient, directory: SlackDirectory, alerts: Alerts, metrics: Metrics
+) -> Messages:
+    database, policy, clock = promotions.database, promotions.policy, promotions.clock
+    renderers = {
+        "digest": digest_renderer(database, directory, policy, clock),
+        "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
+    }
+    return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error)
 
 
 def _desk(
