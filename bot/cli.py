@@ -222,6 +222,31 @@ def show(promotion: Annotated[str, typer.Argument(help="Such as P-12.")], as_jso
 
 
 @app.command()
+def at(
+    model: Model,
+    time: Annotated[str, typer.Argument(help="Such as 2026-05-01 or 2026-05-01T12:00; UTC unless it says otherwise.")],
+    stage: Annotated[str | None, typer.Argument(help="Only this stage.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who served then, and by whose word."""
+    from datetime import UTC, datetime
+
+    from bot import terminal
+    from bot.client import part
+    from core.policy import moments
+
+    when = moments.at(time, datetime.now(UTC), "UTC").isoformat()
+    with _client() as client:
+        if stage:
+            answer = client.get(f"/models/{part(model)}/stages/{part(stage)}", at=when)
+            found = [answer] if answer["version"] else []
+        else:
+            answer = client.get("/champions", at=when, model=model, limit=200)
+            found = answer["items"]
+    _print_json(answer) if as_json else _say(terminal.served(found) if found else f"Nobody served then ({when}).")
+
+
+@app.command()
 def why(model: Model, version: Version, stage: Stage, as_json: AsJson = False) -> None:
     """Show what stands in a promotion's way."""
     from bot import terminal

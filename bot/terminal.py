@@ -159,6 +159,36 @@ def champions(about: Json) -> str:
     )
 
 
+def served(found: Sequence[Json]) -> str:
+    """Who served each stage at a moment, and by whose word."""
+    return "\n\n".join("\n".join(_reign(each)) for each in found)
+
+
+def _reign(found: Json) -> list[str]:
+    until = f"until {found['until']}" if found["until"] else "to this day"
+    rollback = "a rollback " if found["kind"] == "rollback" else ""
+    lines = [
+        safe(f"{found['stage']}: {found['model']} {found['version']}, from {found['since']} {until}."),
+        safe(f"  By {found['promotion']}, {rollback}asked for by {found['requested_by']['name']}."),
+        safe(f"  {_word(found)}"),
+    ]
+    if found["override"]:
+        lines.append(safe(f"  Glass broken by {found['override']['name']}: {found['override']['reason']}"))
+    if found["ended_by"]:
+        lines.append(f"  Replaced by {found['ended_by']}.")
+    return [*lines, safe(f"  Artifact {found['digest'] or 'without a digest'}.")]
+
+
+def _word(found: Json) -> str:
+    if not found["approved_by"]:
+        return "Nobody had approved." if found["override"] else "Nobody had to approve."
+    named = (
+        each["name"] + (f" for {each['for']['name']}" if each["for"] else "") + f" ({', '.join(each['groups'])})"
+        for each in found["approved_by"]
+    )
+    return f"Approved by {', '.join(named)}."
+
+
 def sent(answer: Json) -> str:
     """Where a digest was posted."""
     channels = ", ".join(safe(each) for each in answer["sent_to"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from core.domain.model import Actor, Blocker, Measurement, ModelVersion, Override, Verdict
+from core.domain.model import Actor, Blocker, Decision, Measurement, ModelVersion, Override, Verdict
 from core.domain.views import DeploymentView, PromotionView
-from core.store.registry import ChampionView, ModelLine, VersionLine
+from core.store.champions import Reign
+from core.store.registry import ModelLine, VersionLine
 
 Json = dict[str, Any]
 
@@ -77,19 +78,32 @@ def model_line(found: ModelLine) -> Json:
     }
 
 
-def champion(model: str, stage: str, at: datetime, found: ChampionView | None) -> Json:
-    """Who served a stage at a moment; nulls where nobody did."""
+def champion(model: str, stage: str, at: datetime, found: Reign | None) -> Json:
+    """Who served a stage at a moment, by which promotion and whose word; nulls where nobody did."""
     return {
         "model": model,
         "stage": stage,
         "at": moment(at),
-        "version": found.version.version if found else None,
-        "digest": found.version.digest if found else None,
+        "version": found.version if found else None,
+        "digest": found.digest if found else None,
         "since": moment(found.since) if found else None,
         "until": moment(found.until) if found else None,
         "promotion": found.promotion if found else None,
+        "kind": found.kind.value if found else None,
         "requested_by": actor(found.requested_by) if found else None,
-        "approved_by": [actor(each) for each in found.approved_by] if found else [],
+        "approved_by": [_approval(each) for each in found.approvals] if found else [],
+        "override": override(found.override) if found else None,
+        "ended_by": found.ended_by if found else None,
+    }
+
+
+def _approval(found: Decision) -> Json:
+    return {
+        **actor(found.actor),
+        "for": actor(found.principal) if found.principal else None,
+        "at": moment(found.at),
+        "groups": list(found.groups),
+        "evidence_digest": found.evidence_digest,
     }
 
 
@@ -108,21 +122,12 @@ def promotion(found: PromotionView) -> Json:
         "reason": found.reason,
         "gates": [_verdict(each) for each in found.verdicts],
         "decisions": [
-            {
-                **actor(each.actor),
-                "kind": each.kind.value,
-                "at": moment(each.at),
-                "groups": list(each.groups),
-                "reason": each.reason,
-                "for": actor(each.principal) if each.principal else None,
-                "evidence_digest": each.evidence_digest,
-                "void": each.void or None,
-            }
+            {**_approval(each), "kind": each.kind.value, "reason": each.reason, "void": each.void or None}
             for each in (*found.decisions, *found.voided)
         ],
         "waiting_for": found.waiting_for or None,
         "waiting_until": moment(found.waiting_until),
-        "override": _override(found.override),
+        "override": override(found.override),
         "approvals": _tally(found),
         "policy_version": found.policy_version,
         "evidence_digest": found.evidence_digest,
@@ -136,7 +141,8 @@ def promotion(found: PromotionView) -> Json:
     }
 
 
-def _override(found: Override | None) -> Json | None:
+def override(found: Override | None) -> Json | None:
+    """Who broke the glass, past what, and who has looked at it since."""
     if found is None:
         return None
     return {

@@ -14,17 +14,18 @@ from starlette.responses import StreamingResponse
 
 from bot.http import answers, schemas
 from bot.http.entrance import SLASH
-from bot.http.pages import Cursor, Limit, after_id, after_text, page
+from bot.http.pages import Cursor, Limit, after_id, after_pair, after_text, page
 from bot.http.services import Services
 from bot.http.tokens import needs
 from core.domain.errors import BadInput, NotFound
 from core.domain.model import Actor, State
-from core.store import audit, promotions, registry
+from core.store import audit, champions, promotions, registry
 
 Json = dict[str, Any]
 MayRead = Annotated[Actor, Depends(needs("read"))]
 MayRegister = Annotated[Actor, Depends(needs("register"))]
 MayRequest = Annotated[Actor, Depends(needs("request"))]
+At = Annotated[str | None, Query(max_length=64, description="Such as 2026-11-23T10:00:00Z; now unless told.")]
 
 PREFIX = "/api/v1"
 AUDIT_PAGE = 500
@@ -50,6 +51,7 @@ class Api:
             ("GET", "/models/{model}/versions", self.list_versions, 200, "models"),
             ("GET", "/models/{model}/versions/{version}", self.get_version, 200, "models"),
             ("GET", "/models/{model}/stages/{stage}", self.get_champion, 200, "models"),
+            ("GET", "/champions", self.list_champions, 200, "models"),
             ("POST", "/promotions", self.request_promotion, 201, "promotions"),
             ("GET", "/promotions", self.list_promotions, 200, "promotions"),
             ("GET", "/promotions/{promotion}", self.get_promotion, 200, "promotions"),
@@ -109,17 +111,32 @@ class Api:
         with self.services.database.read() as session:
             return answers.version(registry.version(session, _name(model), _name(version)))
 
-    def get_champion(
-        self, model: str, stage: str, _: MayRead, at: Annotated[str | None, Query(max_length=64)] = None
-    ) -> Json:
+    def get_champion(self, model: str, stage: str, _: MayRead, at: At = None) -> Json:
         """Who serves a stage, or served it at a moment (`at`, such as 2026-11-23T10:00:00Z); nulls for nobody."""
-        now = self.services.clock()
-        when = _moment(at, now) if at is not None else now
+        when = self._when(at)
         with self.services.database.read() as session:
-            found = registry.champion_at(session, _name(model), _name(stage), when)
+            found = champions.champion_at(session, _name(model), _name(stage), when)
         if found is None:
             self._known_stage(_name(stage))
         return answers.champion(_name(model), _name(stage), when, found)
+
+    def list_champions(
+        self, _: MayRead, at: At = None, model: str | None = None, limit: Limit = 50, cursor: Cursor = None
+    ) -> Json:
+        """Who serves every stage of every model, or of one, or served it at a moment; by model and stage."""
+        when, after = self._when(at), after_pair(cursor)
+        with self.services.database.read() as session:
+            found = champions.champions_at(session, when, model, after, limit + 1)
+        return page(
+            found,
+            limit,
+            lambda each: answers.champion(each.model, each.stage, when, each),
+            lambda each: json.dumps([each.model, each.stage]),
+        )
+
+    def _when(self, at: str | None) -> datetime:
+        now = self.services.clock()
+        return _moment(at, now) if at is not None else now
 
     # -- promotions ----------------------------------------------------------------------------------------------
 

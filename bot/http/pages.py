@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -47,6 +48,20 @@ def after_id(cursor: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise _wrong()
     return int(text)
+
+
+def after_pair(cursor: str | None) -> tuple[str, str] | None:
+    """The two names that a cursor stands for. Raises `BadInput`."""
+    text = after_text(cursor)
+    if text is None:
+        return None
+    try:
+        one, other = json.loads(text)
+    except (ValueError, TypeError):
+        raise _wrong() from None
+    if not isinstance(one, str) or not isinstance(other, str):
+        raise _wrong()
+    return one, other
 
 
 def _wrong() -> BadInput:

@@ -142,6 +142,15 @@ class PersonalDigest:
     wanted: bool
 
 
+@dataclass(frozen=True)
+class At:
+    """`/promote at MODEL TIME [STAGE]`: who served then; without a stage, every one."""
+
+    model: str
+    time: str
+    stage: str = ""
+
+
 PROMOTE_USAGE = "`/promote MODEL VERSION [to STAGE] [because REASON]`"
 WHY_USAGE = "`/promote why MODEL VERSION [STAGE]`"
 STATUS_USAGE = "`/promote status [MODEL]`"
@@ -156,6 +165,7 @@ DELEGATE_USAGE = "`/promote delegate @PERSON until DAY`, or `/promote delegate o
 GLASS_USAGE = "`/promote break-glass MODEL VERSION to STAGE because REASON`"
 REVIEW_USAGE = "`/promote review P-12 [because WHAT YOU FOUND]`"
 DIGEST_USAGE = "`/promote digest on`, or `/promote digest off`"
+AT_USAGE = "`/promote at MODEL TIME [STAGE]`"
 
 _BECAUSE = re.compile(r"(?:^|\s)because(?:\s+|$)", re.IGNORECASE)
 
@@ -287,9 +297,18 @@ def _digest(words: list[str], _reason: str | None) -> PersonalDigest:
     return PersonalDigest(words[0].lower() == "on")
 
 
+def _at(words: list[str], _reason: str | None) -> At:
+    if len(words) > 2 and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", words[2]):  # a day and a time of it
+        words = [words[0], f"{words[1]}T{words[2]:0>5}", *words[3:]]
+    plain = [word for word in words if word.lower() not in ("in", "to")]
+    if len(plain) not in (2, 3):
+        raise BadInput("text", f"Which model, and when (such as 2026-05-01T12:00)? Write {AT_USAGE}.")
+    return At(*plain)
+
+
 Command = (
     OpenForm | Help | Status | Why | Promote | Stop | Resume | Veto | Unveto | Release | Delegate | DelegateOff
-    | DelegateShow | BreakGlass | Review | PersonalDigest
+    | DelegateShow | BreakGlass | Review | PersonalDigest | At
 )  # fmt: skip
 
 _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
@@ -303,6 +322,7 @@ _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
     "break-glass": _break_glass,
     "review": _review,
     "digest": _digest,
+    "at": _at,
 }
 
 

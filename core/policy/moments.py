@@ -10,6 +10,10 @@ from core.domain.errors import BadInput
 from core.policy import durations
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAYS_BACK = {"today": 0, "yesterday": 1}
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+#: How far another machine's clock may be ahead of ours.
+SKEW = timedelta(minutes=1)
 _HINT = "write a day such as friday, tomorrow or 2026-12-01, a moment such as 2026-12-01T17:00, or a time such as 3d"
 
 
@@ -35,17 +39,30 @@ def until(text: str, now: datetime, zone: str) -> datetime:
 
 
 def at(text: str, now: datetime, zone: str) -> datetime:
-    """The moment that somebody who lives in `zone` calls so; a day is its first moment. Raises `BadInput`."""
-    said = text.strip().lower()
+    """The moment, now or past, that somebody who lives in `zone` calls so.
+
+    A day is its first moment, a time of day the last time that it was so late. Raises `BadInput`, also for what is still
+    to come.
+    """
+    said, shown = text.strip().lower(), text.strip()[:40]
     local = now.astimezone(_zone(zone))
     if said == "now":
         return now
-    found = _moment(said, local)
+    if said in _DAYS_BACK:
+        found: datetime | None = datetime.combine(local.date() - timedelta(_DAYS_BACK[said]), time(), local.tzinfo)
+    else:
+        found = _moment(said, local)
     if found is None:
-        raise BadInput(
-            "at", f"“{text.strip()[:40]}” is not understood as a moment; write 2026-05-01 or 2026-05-01T12:00."
-        )
-    return found.astimezone(UTC)
+        raise BadInput("at", f"“{shown}” is not understood as a moment; write 2026-05-01 or 2026-05-01T12:00.")
+    if _CLOCK.fullmatch(said):
+        found -= timedelta(days=1)
+    try:
+        moment = found.astimezone(UTC)
+    except OverflowError:
+        raise BadInput("at", f"“{shown}” is a moment that no calendar holds.") from None
+    if moment > now + SKEW:
+        raise BadInput("at", f"“{shown}” is still to come; nobody knows the champion of then.")
+    return moment
 
 
 def _day(said: str, local: datetime) -> datetime | None:
@@ -67,7 +84,7 @@ def _day(said: str, local: datetime) -> datetime | None:
 
 
 def _moment(said: str, local: datetime) -> datetime | None:
-    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", said)
+    clock = _CLOCK.fullmatch(said)
     if clock is not None:
         today = local.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
         return today if today > local else today + timedelta(days=1)

@@ -130,7 +130,7 @@ def claim(session: Session, promotion_id: int) -> PromotionView:
         found.name, found.version, found.artifact_uri, found.digest, lineage_from_json(found.lineage),
         tags=found.tags, registered_by=found.registered_by, registered_at=found.registered_at, id=found.version_id,
     )  # fmt: skip
-    return _view(found, version, None, tuple(map(_decision, session.execute(_DECISIONS, {"id": promotion_id}))), ())
+    return _view(found, version, None, tuple(map(to_decision, session.execute(_DECISIONS, {"id": promotion_id}))), ())
 
 
 def add_decision(session: Session, view: PromotionView, decision: Decision) -> PromotionView:
@@ -262,9 +262,9 @@ def to_view(found: PromotionRow) -> PromotionView:
         found,
         to_model_version(found.version),
         to_model_version(found.champion_version) if found.champion_version else None,
-        tuple(_decision(decision) for decision in found.decisions),
+        tuple(to_decision(decision) for decision in found.decisions),
         tuple(deployment_view(each) for each in found.deployments),
-        _override(found.override),
+        to_override(found.override),
         _rollout(found.rollout),
     )
 
@@ -312,8 +312,8 @@ def _tally(kind: Kind, rules: Stage, decisions: tuple[Decision, ...]) -> Tally |
     return tally(rules.approvals, decisions) if counted else None
 
 
-def _decision(found: Any) -> Decision:
-    """`found` has the columns of a decision."""
+def to_decision(found: Any) -> Decision:
+    """A decision's row, or whatever has its columns, as one frozen value."""
     return Decision(
         actor=Actor.parse(found.actor, found.actor_name),
         kind=DecisionKind(found.kind),
@@ -326,7 +326,8 @@ def _decision(found: Any) -> Decision:
     )
 
 
-def _override(found: OverrideRow | None) -> Override | None:
+def to_override(found: OverrideRow | None) -> Override | None:
+    """A broken glass as one frozen value."""
     if found is None:
         return None
     by = Actor.parse(found.reviewed_by, found.reviewed_by_name) if found.reviewed_by else None

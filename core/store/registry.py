@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session, aliased, joinedload
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, aliased
 
 from core.domain.errors import NotFound
-from core.domain.model import Actor, DatasetRef, DecisionKind, Kind, Lineage, Measurement, ModelVersion
+from core.domain.model import Actor, DatasetRef, Kind, Lineage, Measurement, ModelVersion
 from core.policy.eligibility import Served
 from core.store.tables import Champion, MeasurementRow, PromotionRow, RegisteredModel, Version
 
@@ -40,26 +40,6 @@ class VersionLine:
     trained_by: str
     registered_by: str
     registered_at: datetime
-
-
-@dataclass(frozen=True)
-class ChampionView:
-    """Who served a stage over some time; `until` is None while it does. `automatic`: nobody had to be asked."""
-
-    model: str
-    stage: str
-    version: ModelVersion
-    since: datetime
-    until: datetime | None
-    promotion_id: int
-    requested_by: Actor
-    approved_by: tuple[Actor, ...]
-    ended_by_promotion_id: int | None
-
-    @property
-    def promotion(self) -> str:
-        """`P-12`."""
-        return f"P-{self.promotion_id}"
 
 
 def storable(text: str) -> bool:
@@ -217,47 +197,6 @@ def _rows(
 
 
 # -- champions ---------------------------------------------------------------------------------------------------
-
-
-def champion(session: Session, model: str, stage: str) -> ChampionView | None:
-    """Who serves the stage now. Raises `NotFound` for the model."""
-    return _champion(session, model, stage, Champion.until.is_(None))
-
-
-def champion_at(session: Session, model: str, stage: str, at: datetime) -> ChampionView | None:
-    """Who served the stage at a moment. Raises `NotFound` for the model."""
-    return _champion(session, model, stage, Champion.since <= at, or_(Champion.until.is_(None), Champion.until > at))
-
-
-def _champion(session: Session, model: str, stage: str, *conditions: ColumnElement[bool]) -> ChampionView | None:
-    parent = model_row(session, model)
-    if not storable(stage):
-        return None
-    found = session.scalar(
-        select(Champion)
-        .where(Champion.model_id == parent.id, Champion.stage == stage, *conditions)
-        .order_by(Champion.since.desc(), Champion.id.desc())
-        .limit(1)
-        .options(joinedload(Champion.promotion))
-    )
-    if found is None:
-        return None
-    promotion = found.promotion
-    return ChampionView(
-        model=parent.name,
-        stage=stage,
-        version=to_model_version(found.version),
-        since=found.since,
-        until=found.until,
-        promotion_id=found.promotion_id,
-        requested_by=Actor.parse(promotion.requester, promotion.requester_name),
-        approved_by=tuple(
-            Actor.parse(each.actor, each.actor_name)
-            for each in promotion.decisions
-            if each.kind == DecisionKind.APPROVAL
-        ),
-        ended_by_promotion_id=found.ended_by,
-    )
 
 
 def champions_of(session: Session, model: str) -> dict[str, tuple[str, datetime]]:

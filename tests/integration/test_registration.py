@@ -15,7 +15,7 @@ from sqlalchemy import insert, text
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.model import Actor, DatasetRef, Lineage, Measurement, ModelVersion
 from core.registration import Registration, content_digest, measured, validate
-from core.store import audit, registry
+from core.store import audit, champions, registry
 from core.store.database import Database
 from core.store.tables import Champion, PromotionRow, Version
 from core.tokens import Tokens
@@ -233,13 +233,14 @@ def test_every_moment_has_the_champion_it_had(
     crown(seven.id, NOW + hour)
     back = crown(six.id, NOW + 2 * hour, "rollback")
     with database.read() as session:
-        assert registry.champion_at(session, "fraud", "production", NOW - hour) is None
-        at = {n: registry.champion_at(session, "fraud", "production", NOW + n * hour / 2) for n in range(6)}
-        assert [view.version.version for view in at.values() if view] == ["6", "6", "7", "7", "6", "6"]
-        now = registry.champion(session, "fraud", "production")
+        assert champions.champion_at(session, "fraud", "production", NOW - hour) is None
+        at = {n: champions.champion_at(session, "fraud", "production", NOW + n * hour / 2) for n in range(6)}
+        assert [view.version for view in at.values() if view] == ["6", "6", "7", "7", "6", "6"]
+        now = champions.champion_at(session, "fraud", "production", NOW + 9 * hour)
         assert now is not None
         assert (now.promotion, now.until, now.requested_by.name) == (f"P-{back}", None, "Alice")
-        assert registry.champion(session, "fraud", "staging") is None
+        assert [view.ended_by for view in at.values() if view][2] == f"P-{back}"
+        assert champions.champion_at(session, "fraud", "staging", NOW) is None
         assert registry.champions_of(session, "fraud") == {"production": ("6", NOW + 2 * hour)}
         was = registry.served(session, seven.id)["production"]
         assert (was.since, was.until, was.rolled_back_by) == (NOW + hour, NOW + 2 * hour, f"P-{back}")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.slack.grammar import (
+    At,
     BreakGlass,
     Delegate,
     DelegateOff,
@@ -84,6 +85,13 @@ UNDERSTOOD = {
     "digest on": PersonalDigest(True),
     "digest off": PersonalDigest(False),
     "digest": None,
+    "at fraud 2026-05-01": At("fraud", "2026-05-01"),
+    "at fraud 2026-05-01T12:00+02:00 production": At("fraud", "2026-05-01T12:00+02:00", "production"),
+    "at fraud 2026-05-01 9:30 in production": At("fraud", "2026-05-01T09:30", "production"),
+    "AT fraud yesterday production": At("fraud", "yesterday", "production"),
+    "at": None,
+    "at fraud": None,
+    "at fraud now production too": None,
 }
 ROLLED_BACK = {
     "": OpenForm(),
@@ -133,7 +141,7 @@ def test_no_text_behind_a_command_does_more_than_be_refused(text: str) -> None:
 
 @given(st.text().filter(lambda name: name.split() == [name]), st.text().filter(lambda name: name.split() == [name]))
 def test_names_come_out_as_they_were_typed(model: str, version: str) -> None:
-    special = {"to", "because", "why", "status", "help"}
+    special = {"to", "because", "why", "status", "help", "at"}
     if {model.lower(), version.lower()} & special or "&" in model + version:
         return
     assert promote_command(f"{model} {version}") == Promote(model, version)

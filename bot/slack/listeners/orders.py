@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.slack import grammar
-from bot.slack.blocks import forms
-from bot.slack.blocks.text import date, notice, person
+from bot.slack.blocks import forms, history
+from bot.slack.blocks.text import date, notice, person, plain
 from bot.slack.desk import Desk
 from core import preferences
+from core.domain.errors import NotFound
 from core.domain.model import Actor
 from core.policy import moments
+from core.store import champions
 from core.store.promotions import number
 
 Answer = tuple[str, list[dict[str, Any]]]
@@ -31,6 +33,7 @@ def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
         grammar.BreakGlass: lambda o: _offer_glass(desk, actor, o),
         grammar.Review: lambda o: _review(desk, actor, o),
         grammar.PersonalDigest: lambda o: _digest(desk, actor, o),
+        grammar.At: lambda o: _at(desk, actor, o),
     }
     return orders[type(order)](order)
 
@@ -41,8 +44,7 @@ def _said(sentence: str) -> Answer:
 
 def _delegate(desk: Desk, actor: Actor, order: grammar.Delegate) -> Answer:
     delegate = desk.directory.find(order.person)
-    me = desk.directory.person(actor.id)
-    until = moments.until(order.until, desk.promotions.clock(), me.timezone if me else "")
+    until = moments.until(order.until, desk.promotions.clock(), _zone(desk, actor))
     return _said(desk.delegating.delegate(actor, delegate.id, until))
 
 
@@ -75,3 +77,23 @@ def _digest(desk: Desk, actor: Actor, order: grammar.PersonalDigest) -> Answer:
             "You get a digest of what waits on you by direct message each working day; nothing waits, nothing comes."
         )
     return _said("You get no digest by direct message any more.")
+
+
+def _at(desk: Desk, actor: Actor, order: grammar.At) -> Answer:
+    when = moments.at(order.time, desk.promotions.clock(), _zone(desk, actor))
+    with desk.database.read() as session:
+        if order.stage:
+            found = champions.champion_at(session, order.model, order.stage, when)
+            reigns = [found] if found else []
+        else:
+            reigns = champions.champions_at(session, when, order.model)
+    names = desk.policy.stage_names
+    if order.stage and not reigns and order.stage not in names:
+        raise NotFound("unknown-stage", f"There is no stage “{order.stage[:80]}”; the policy has {', '.join(names)}.")
+    about = f"Who served {plain(order.model)} at {when:%Y-%m-%d %H:%M} UTC"
+    return notice(about), history.served(order.model, order.stage, when, reigns)
+
+
+def _zone(desk: Desk, actor: Actor) -> str:
+    me = desk.directory.person(actor.id)
+    return me.timezone if me else ""
