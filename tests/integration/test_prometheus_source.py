@@ -26,9 +26,12 @@ Answer = tuple[int, Any]
 
 
 class FakePrometheus:
-    """Answers `POST /prom/api/v1/query` as `reply(query)` says, and takes no question that the real one would not."""
+    """Answers `POST /prom/api/v1/query` as `reply(query)` says, and takes no question that the real one would not.
 
-    def __init__(self, reply: Callable[[str], Answer]) -> None:
+    `at` is the time that is to be asked for; any where it is "".
+    """
+
+    def __init__(self, reply: Callable[[str], Answer], at: str = "1795424400.250", timeout: str = "5s") -> None:
         self.queries: list[str] = []
         self.problems: list[str] = []
         fake = self
@@ -41,8 +44,8 @@ class FakePrometheus:
                     "/prom/api/v1/query",
                     "application/x-www-form-urlencoded",
                     ["query", "time", "timeout"],
-                    ["1795424400.250"],
-                    ["5s"],
+                    [at or form["time"][0]],
+                    [timeout],
                 )
                 if asked != wanted:
                     fake.problems.append(repr(asked))

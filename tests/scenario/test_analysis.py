@@ -1,0 +1,107 @@
+"""A canary that is watched: what the metrics say moves it on, takes it back, or calls a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.local_slack.person import Json, labels, shown_text
+from tests.integration.test_prometheus_source import FakePrometheus, vector
+from tests.scenario.test_rollouts import acts
+from tests.scenario.world import MODEL, POLICY, Baton, wait
+
+ROLLOUT = """    rollout:
+      strategy: canary
+      steps: [{traffic: 5, hold: 2s}, {traffic: 100}]
+      analysis:
+        source: prometheus
+        interval: 1s
+        metrics:
+          - {name: error_rate, query: 'errors{version="{{version}}"}', at_most: 0.02, failure_limit: 0}
+"""
+
+
+class Model:
+    """A toy model service as its metrics show it; `rates` are error rates by version, None for no data."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, float | str | None] = {}
+        self.down = False
+        self.asked: list[str] = []
+
+    def answer(self, query: str) -> tuple[int, Any]:
+        self.asked.append(query)
+        if self.down:
+            return 503, {"status": "error", "errorType": "unavailable", "error": "starting up"}
+        version = query.partition('version="')[2].partition('"')[0]
+        rate = self.rates.get(version)
+        return 200, vector() if rate is None else vector(str(rate))
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def prometheus(model: Model) -> Iterator[FakePrometheus]:
+    with FakePrometheus(model.answer, at="", timeout="10s") as server:
+        yield server
+
+
+@pytest.fixture
+def policy(prometheus: FakePrometheus, tmp_path: Path) -> str:
+    text = POLICY.replace("    rollback: {allowed: [on-call]}", ROLLOUT + "    rollback: {allowed: [on-call]}")
+    return f'{text}sources:\n  prometheus: {{type: prometheus, url: "{prometheus.url}"}}\n'
+
+
+def begun(baton: Baton, version: str) -> Json:
+    baton.register(version)
+    baton.approve(baton.ask(version))
+    return baton.card(f"{MODEL} {version}")
+
+
+def test_good_numbers_let_it_through_to_the_champions_place(baton: Baton, model: Model) -> None:
+    model.rates = {"7": 0.01}
+    begun(baton, "7")
+    baton.card(f"{MODEL} 7 is champion of production")
+    assert [each[1] for each in acts(baton)] == [5, 100]
+    assert 'errors{version="7"}' in model.asked
+
+
+def test_bad_numbers_bring_the_champion_back_and_the_card_says_why(baton: Baton, model: Model) -> None:
+    model.rates = {"6": 0.01, "7": 0.09}
+    begun(baton, "6")
+    baton.card(f"{MODEL} 6 is champion of production")
+    begun(baton, "7")
+    ended = shown_text(baton.card(f"Stopped and put back: {MODEL} 7 in production"))
+    assert "6 serves again" in ended
+    assert acts(baton)[-1] == ("rollback", 100, "6")
+    assert baton.champion() == "6"
+    story = wait(lambda: baton.story(baton.card("Stopped and put back")), "the story")
+    assert "error_rate is 0.09" in story
+
+
+@pytest.mark.parametrize("nothing", [None, "NaN"])
+def test_no_data_never_moves_it_on_and_a_person_is_asked(baton: Baton, model: Model, nothing: str | None) -> None:
+    model.rates = {"7": nothing}
+    begun(baton, "7")
+    card = baton.card("*Somebody must say how to go on:*")
+    assert {"Continue", "Wait longer", "Roll back"} <= set(labels(card))
+    assert [each[1] for each in acts(baton)] == [5]
+    model.rates = {"7": 0.01}
+    baton.click(baton.bob, card, "Wait longer")
+    baton.card(f"{MODEL} 7 is champion of production")
+
+
+def test_a_source_that_is_down_never_moves_it_on(baton: Baton, model: Model) -> None:
+    model.down = True
+    begun(baton, "7")
+    card = baton.card("*Somebody must say how to go on:*", 60)
+    assert "could not be looked at" in shown_text(card) or "has no answer" in shown_text(card)
+    assert [each[1] for each in acts(baton)] == [5]
+    baton.click(baton.bob, card, "Continue")
+    wait(lambda: [each[1] for each in acts(baton)] == [5, 100], "the next step")
