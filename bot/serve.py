@@ -94,7 +94,7 @@ class Server:
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
-        self._every(20, "digest", lambda: sweeps.due_digests(services.policy, self.database, now()))
+        self._every(20, "digest", lambda: services.boards.due(now()))
         self._every(4, "cards", services.messages.lookout.look)
         self._every(5, "slack", services.connection.check)
         self._every(60, "stuck", lambda: services.deployments.recover_stuck(now()))

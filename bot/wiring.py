@@ -21,9 +21,9 @@ from bot.slack.connection import SlackConnection
 from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
-from core import sweeps
 from core.alerts import Alerts
 from core.barriers import Barriers
+from core.boards import Boards, local_day
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.deployments import Deployments
@@ -74,6 +74,7 @@ class Services:
     deployments: Deployments
     rollouts: Rollouts
     alerts: Alerts
+    boards: Boards
     sources: dict[str, PrometheusSource]
     targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
@@ -100,33 +101,30 @@ class Services:
     def digest(self) -> dict[str, Any]:
         """Today's digest of every channel, as data and as text, without sending it."""
         now = self.clock()
-        day = sweeps.local_day(self.policy, now)
-        return {"day": day, "channels": [self._digest_of(channel, day, now) for channel in self._channels()]}
+        day = local_day(self.policy, now)
+        return {"day": day, "channels": [self._digest_of(channel, day, now) for channel in self.boards.channels()]}
 
     def send_digest(self) -> list[str]:
         """Send today's digest now to every channel that has not had it; those channels."""
         now = self.clock()
-        day = sweeps.local_day(self.policy, now)
-        return sweeps.want_digests(self._channels(), self.policy, self.database, day, now)
+        return self.boards.want(self.boards.channels(), local_day(self.policy, now), now)
 
     def alert_secret(self, name: str) -> str:
         """What the senders of alerts prove themselves with; "" where the policy names no such source."""
         sender = self.policy.alerts.get(name)
         return (self.settings.secret(sender.token_env) or "") if sender else ""
 
-    def _channels(self) -> list[str]:
-        return sweeps.channels(self.policy, self.database)
-
     def _digest_of(self, channel: str, day: str, now: datetime) -> dict[str, Any]:
-        with self.database.read() as session:
-            facts = sweeps.digest(session, channel, day, now)
+        facts = self.boards.channel_digest(channel, day, now)
         return {
             "channel": channel,
-            "awaiting_count": facts.awaiting_count,
-            "awaiting": [view.ref for view in facts.awaiting],
-            "expiring": [view.ref for view in facts.expiring],
-            "rolling_out": [view.ref for view in facts.rolling_out],
-            "rolled_back": [view.ref for view in facts.rolled_back],
+            "awaiting_count": facts.awaiting.count,
+            "awaiting": [view.ref for view in facts.awaiting.shown],
+            "expiring": [view.ref for view in facts.expiring.shown],
+            "rolling_out": [view.ref for view in facts.rolling_out.shown],
+            "waiting": [view.ref for view in facts.held_up.shown],
+            "unreviewed": [view.ref for view in facts.unreviewed.shown],
+            "rolled_back": [view.ref for view in facts.rolled_back.shown],
             "text": digest_message(facts, {}).text,
         }
 
@@ -147,11 +145,12 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         database, adapters, engine, clock, settings.public_url, promotions.evaluation, on_hook=metrics.hook
     )
     alerts = Alerts(Rollbacks(promotions))
-    messages = _messages(promotions, client, directory, alerts, metrics)
+    boards = Boards(promotions)
+    messages = _messages(boards, client, directory, alerts, metrics)
     database.after_change = messages.kick
     sources = {name: PrometheusSource(str(each.url)) for name, each in policy.sources.items()}
     rollouts = Rollouts(promotions, sources)
-    desk = _desk(promotions, rollouts, alerts, messages, directory, client, quick)
+    desk = _desk(boards, rollouts, alerts, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -166,6 +165,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         deployments=deployments,
         rollouts=rollouts,
         alerts=alerts,
+        boards=boards,
         sources=sources,
         targets=targets,
         tokens=Tokens(database, clock),
@@ -179,22 +179,25 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
 
 
 def _messages(
-    promotions: Promotions, client: WebClient, directory: SlackDirectory, alerts: Alerts, metrics: Metrics
+    boards: Boards, client: WebClient, directory: SlackDirectory, alerts: Alerts, metrics: Metrics
 ) -> Messages:
+    promotions = boards.promotions
     database, policy, clock = promotions.database, promotions.policy, promotions.clock
     renderers = {
-        "digest": digest_renderer(database, directory, policy, clock),
+        "digest": digest_renderer(boards, directory),
         "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
     }
     return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error)
 
 
 def _desk(
-    promotions: Promotions, rollouts: Rollouts, alerts: Alerts, messages: Messages, directory: SlackDirectory,
+    boards: Boards, rollouts: Rollouts, alerts: Alerts, messages: Messages, directory: SlackDirectory,
     client: WebClient, quick: WebClient,
 ) -> Desk:  # fmt: skip
+    promotions = boards.promotions
     return Desk(
         promotions=promotions,
+        boards=boards,
         decisions=Decisions(promotions),
         rollbacks=alerts.rollbacks,
         alerts=alerts,
@@ -241,15 +244,13 @@ def _target(name: str, target: Any, secret: str, clock: Clock) -> WebhookTarget 
             return WebhookTarget(name, str(target.url), parse_secrets(secret), clock)
 
 
-def digest_renderer(
-    database: Database, directory: SlackDirectory, policy: Policy, clock: Clock
-) -> Callable[[Claim], Message]:
+def digest_renderer(boards: Boards, directory: SlackDirectory) -> Callable[[Claim], Message]:
     """How a digest is drawn when it is posted: from the database as it is then."""
 
     def render(claimed: Claim) -> Message:
-        with database.read() as session:
-            facts = sweeps.digest(session, claimed.channel, claimed.body["day"], clock())
-        awaited = {view.id: awaited_by(directory, policy, view) for view in facts.awaiting}
+        draw = boards.personal_digest if claimed.body.get("person") else boards.channel_digest
+        facts = draw(claimed.channel, claimed.body["day"], boards.promotions.clock())
+        awaited = {view.id: awaited_by(directory, boards.policy, view) for view in facts.awaiting.shown}
         return digest_message(facts, awaited)
 
     return render

@@ -19,6 +19,7 @@ from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core.alerts import Alerts
 from core.barriers import Barriers
+from core.boards import Boards
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.domain.model import Actor
@@ -47,6 +48,7 @@ class Desk:
     glass: Glass
     rollouts: Rollouts
     alerts: Alerts
+    boards: Boards
     registration: Registration
     directory: SlackDirectory
     messages: Messages

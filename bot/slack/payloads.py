@@ -39,6 +39,12 @@ class OfPromotion(Payload):
     seen: str = ""
 
 
+class OfPage(Payload):
+    """A button that turns a page of Home."""
+
+    page: int
+
+
 class OfProposal(Payload):
     """A button of an alert."""
 

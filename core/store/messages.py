@@ -137,6 +137,14 @@ def want_digest(
     return True
 
 
+def digests_of(session: Session, day: str) -> set[str]:
+    """Channels and people whose digest of a day is wanted already, or was."""
+    keys = session.scalars(
+        select(MessageRow.key).where(MessageRow.kind == "digest", MessageRow.key.endswith(f":{day}"))
+    )
+    return {key.removeprefix("digest:").removesuffix(f":{day}") for key in keys}
+
+
 def want_alert(session: Session, proposal_id: int, channel: str, at: datetime) -> None:
     """Want the message of what alerts propose, in `channel`."""
     row = MessageRow(

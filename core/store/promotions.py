@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -168,6 +169,12 @@ def void_decisions(
 def load(session: Session, promotion_id: int) -> PromotionView:
     """One promotion. Raises `NotFound`."""
     return to_view(row(session, promotion_id))
+
+
+def several(session: Session, ids: Sequence[int]) -> tuple[PromotionView, ...]:
+    """Promotions by their ids, in that order."""
+    rows = {each.id: each for each in session.scalars(select(PromotionRow).where(PromotionRow.id.in_(list(ids))))}
+    return tuple(to_view(rows[each]) for each in ids if each in rows)
 
 
 def page(

@@ -16,6 +16,7 @@ from bot.local_slack.limits import MESSAGE_BLOCKS_CHARS, message_length, validat
 from bot.slack import ids
 from bot.slack.blocks import card, forms, home
 from bot.slack.blocks.digest import digest
+from core.boards import Dashboard, Digest
 from core.domain.lifecycle import ENDS
 from core.domain.model import (
     Actor,
@@ -35,7 +36,7 @@ from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import tally
 from core.policy.gates import evaluate
 from core.policy.stages import Stage
-from core.sweeps import Digest
+from core.store.boards import Part
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 STAGE = Stage.model_validate(
@@ -198,7 +199,8 @@ def test_no_card_is_too_long_as_a_whole() -> None:
 
 def test_no_digest_is_too_long_as_a_whole() -> None:
     views = (longest(State.AWAITING_APPROVAL),) * 20
-    said = digest(Digest("#x", "2026-11-23", views, 900, views, views, views, NOW), {12: AWAITED})
+    many = Part(views, 900)
+    said = digest(Digest("#x", "2026-11-23", NOW, many, many, many, many, many, many), {12: AWAITED})
 
     assert validate(said.blocks) == []
     assert message_length(said.blocks) <= MESSAGE_BLOCKS_CHARS
@@ -238,7 +240,7 @@ def test_slacks_own_models_find_nothing_wrong_with_any_of_it(state: State, guard
         forms.promote(["staging", "production"], preview=forms.preview(promotion.version, None, promotion.verdicts)),
         forms.rollback(["staging", "production"]),
         forms.done("Done", "*done*"),
-        home.home(home.Dashboard((promotion,), 1, (promotion,), (), (("m", "production", "7"),))),
+        home.home(Dashboard(Part((promotion,), 1), 0, Part((promotion,), 1), champions=(("m", "production", "7"),))),
     ):
         assert validate_view(made) == []
         View(**made).to_dict()

@@ -14,6 +14,7 @@ from bot.local_slack.limits import validate, validate_view
 from bot.slack.blocks import card, forms, home, story
 from bot.slack.blocks.digest import digest
 from bot.slack.blocks.text import escape, plain
+from core.boards import Dashboard, Digest
 from core.domain.model import (
     Actor,
     Blocker,
@@ -32,8 +33,9 @@ from core.glass import GlassPlan
 from core.policy.approvals import tally
 from core.policy.gates import evaluate
 from core.policy.stages import Stage
+from core.policy.windows import Frozen
+from core.store.boards import Part
 from core.store.tables import AuditEvent
-from core.sweeps import Digest
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 NASTY = [
@@ -143,10 +145,13 @@ def test_forms_answers_home_and_digest_are_harmless(view: PromotionView, one: st
     ):
         assert validate_view(drawn) == []
         harmless(drawn["blocks"])
-    shown = home.Dashboard((view,) * 12, 12, (view,) * 3, (view,), ((one, other, one),) * 30)
+    part = Part((view,) * 10, 12_345)
+    closed = (("production", Frozen(one, other, NOW)),) * 12
+    shown = Dashboard(part, 3, part, part, part, closed, part, ((one, other, one),) * 30, digest=True)
     assert validate_view(home.home(shown)) == []
     harmless(home.home(shown))
-    said = digest(Digest("#x", "2026-11-23", (view,) * 20, 25, (view,) * 20, (view,) * 20, (view,) * 20, NOW), {})
+    many = Part((view,) * 20, 25)
+    said = digest(Digest("#x", "2026-11-23", NOW, many, many, many, many, many, many, many), {})
     assert validate(said.blocks, "message") == []
     harmless(said.blocks, said.text)
     glass = forms.glass_button(GlassPlan(named[0], named[1], "production", named[2], (one, other) * 20), other[:500])

@@ -11,6 +11,8 @@ from typing import Any
 
 from bot.slack import ids
 from bot.slack.blocks.rollout import rollout
+from bot.slack.blocks.table import ICONS, goodness, metric_table, signed
+from bot.slack.blocks.table import rows as table_rows
 from bot.slack.blocks.text import (
     button,
     clip,
@@ -27,7 +29,7 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.payloads import OfPromotion
-from core.domain.model import Actor, Decision, DecisionKind, Kind, ModelVersion, Outcome, State, Verdict
+from core.domain.model import Actor, Decision, DecisionKind, Kind, ModelVersion, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import needed
 from core.policy.numbers import number
@@ -37,8 +39,6 @@ TABLE_ROWS = 8
 
 #: So much of the evidence digest goes with the Approve button: whoever presses it says yes to what stood beside it.
 SEEN = 16
-
-ICONS = {Outcome.PASSED: "✅", Outcome.FAILED: "❌", Outcome.INCONCLUSIVE: "❔"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
     blocks += rollout(view)
     blocks += _deployments(view)
     if view.state is State.AWAITING_APPROVAL:
-        blocks.append(_buttons(view, guarded))
+        blocks.append(buttons(view, guarded))
     elif not view.active:
         blocks.append(_footer(view))
     return Message(text=notice(f"{headline(view)} {first_sentence(view)}"), blocks=blocks)
@@ -152,26 +152,13 @@ def biggest_change(view: PromotionView) -> str:
     compared = [v for v in view.verdicts if v.change is not None and v.champion]
     if not compared:
         return ""
-    worst = min(compared, key=_goodness)
+    worst = min(compared, key=goodness)
     where = f" on {escape(worst.slice, 60)}" if worst.slice else ""
-    word = "unchanged" if worst.change == 0 else ("better" if _goodness(worst) > 0 else "worse")
+    word = "unchanged" if worst.change == 0 else ("better" if goodness(worst) > 0 else "worse")
     return (
         f"*{escape(worst.metric, 60)}*{where}: {number(worst.candidate)} against {number(worst.champion)} "
         f"({signed(worst.change)}, {word})"
     )
-
-
-def _goodness(verdict: Verdict) -> float:
-    """Relative change in the direction of better; negative is worse."""
-    change = (verdict.change or 0.0) / abs(verdict.champion or 1.0)
-    return -change if verdict.lower_is_better else change
-
-
-def signed(change: float | None) -> str:
-    """A change with its sign; "–" for none."""
-    if change is None:
-        return "–"
-    return "±0" if change == 0 else f"{'+' if change > 0 else '−'}{number(abs(change), 2)}"
 
 
 def first_sentence(view: PromotionView) -> str:
@@ -241,54 +228,12 @@ def _override(view: PromotionView) -> list[dict[str, Any]]:
 
 
 def _metrics(view: PromotionView) -> list[dict[str, Any]]:
-    rows = _rows(view.verdicts)
+    rows = table_rows(view.verdicts)
     blocks: list[dict[str, Any]] = [metric_table(view.version, view.champion, rows[:TABLE_ROWS])] if rows else []
     others = [f"{ICONS[v.outcome]} {escape(v.sentence, 200)}" for v in view.verdicts if not v.metric]
     if len(rows) > TABLE_ROWS:
         others.append(f"… and {len(rows) - TABLE_ROWS} more under Details")
     return [*blocks, context(*others)] if others else blocks
-
-
-def _rows(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
-    """One row a metric and slice, however many gates hold it: what stops it first, then the worst change first."""
-    grouped: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.metric:
-            grouped.setdefault((verdict.metric, verdict.slice), []).append(verdict)
-    return sorted(grouped.values(), key=lambda row: min(_importance(verdict) for verdict in row))
-
-
-def _importance(verdict: Verdict) -> tuple[bool, int, bool, float]:
-    order = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
-    return not verdict.decides, order[verdict.outcome], verdict.advisory, _goodness(verdict)
-
-
-def metric_table(candidate: ModelVersion, champion: ModelVersion | None, rows: list[list[Verdict]]) -> dict[str, Any]:
-    """Metric, champion, candidate, change, gate: a native table, whose cells read no markup; missing says "no data"."""
-    head = f"Champion {plain(champion.version, 12)}" if champion else "No champion"
-    cells = [_cells("Metric", head, f"Candidate {plain(candidate.version, 12)}", "Change", "Gate")]
-    cells += [_row(row, champion) for row in rows]
-    settings = [{"is_wrapped": True}, *({"align": "right"} for _ in range(3)), {"is_wrapped": True}]
-    return {"type": "table", "rows": cells, "column_settings": settings}
-
-
-def _row(verdicts: list[Verdict], champion: ModelVersion | None) -> list[dict[str, str]]:
-    first = verdicts[0]
-    mine = next((v.candidate for v in verdicts if v.candidate is not None), None)
-    theirs = next((v.champion for v in verdicts if v.champion is not None), None)
-    if theirs is None and champion is not None:
-        theirs = next(
-            (m.value for m in champion.measurements if (m.name, m.slice) == (first.metric, first.slice)), None
-        )
-    change = mine - theirs if mine is not None and theirs is not None else None
-    worst = min(verdicts, key=_importance)
-    name = f"{ICONS[worst.outcome]} {plain(first.metric, 40)}" + (f" ({plain(first.slice, 40)})" if first.slice else "")
-    gates = ", ".join(f"{plain(v.threshold, 40)}{' (advisory)' if v.advisory else ''}" for v in verdicts)
-    return _cells(name, number(theirs) if champion else "–", number(mine), signed(change), gates)
-
-
-def _cells(*texts: str) -> list[dict[str, str]]:
-    return [{"type": "raw_text", "text": text or "–"} for text in texts]
 
 
 def _lineage(view: PromotionView) -> list[dict[str, Any]]:
@@ -363,7 +308,8 @@ def deployment_line(deployment: DeploymentView) -> str:
     return f"{line} · {link(deployment.url, 'log')}" if deployment.url else line
 
 
-def _buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
+def buttons(view: PromotionView, guarded: bool) -> dict[str, Any]:
+    """Approve, Reject and Details. `guarded`: Approve asks once more before it counts."""
     value = OfPromotion(promotion=view.id).dump()
     seen = OfPromotion(promotion=view.id, seen=view.evidence_digest[:SEEN]).dump()
     confirm = {

@@ -1,49 +1,63 @@
-"""The daily digest of one channel. Pure."""
+"""The daily digest, of a channel or of one person, grouped by what its reader must do. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.slack.blocks import card
 from bot.slack.blocks.card import Awaited, Message
 from bot.slack.blocks.text import clip, context, date, escape, header, section
+from core.boards import Digest
 from core.domain.views import PromotionView
-from core.sweeps import Digest
+from core.store.boards import Part
 
 #: Under this, a message stays well inside the 13,200 characters that Slack takes.
-BUDGET = 9000
+BUDGET = 10_000
 
 
 def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
-    """What waits, oldest first, and who is awaited; what expires soon, rolls out, was rolled back since yesterday."""
+    """To decide (oldest first, with who is awaited), to hurry, to watch, and to know."""
     if facts.nothing:
         return Message(text="☀️ Nothing waits for anybody.", blocks=[section("☀️ Nothing waits for anybody.")])
-    text = f"{_count(facts.awaiting_count, 'promotion')} waiting for a decision."
+    yours = " on you" if facts.person else ""
+    text = f"{_count(facts.awaiting.count, 'promotion')} waiting for a decision{yours}."
     blocks: list[dict[str, Any]] = [header(f"☀️ {text}")]
-    now = facts.now or datetime.now().astimezone()
-    lines = [_waiting(view, awaited.get(view.id), now) for view in facts.awaiting]
-    blocks += _part("Waiting, oldest first", lines, facts.awaiting_count)
-    expiring = [f"{_name(view)}: {date(view.expires_at)}" for view in facts.expiring if view.expires_at]
-    blocks += _part("Expiring within a day", expiring, len(expiring))
-    blocks += _part("Rolling out", [_name(view) for view in facts.rolling_out], len(facts.rolling_out))
-    undone = [f"{_name(view)}{f': {escape(view.reason, 200)}' if view.reason else ''}" for view in facts.rolled_back]
-    blocks += _part("Rolled back since yesterday", undone, len(undone))
+
+    def waiting(view: PromotionView) -> str:
+        return _waiting(view, awaited.get(view.id), facts.now)
+
+    order = ", soonest first" if facts.person else ", oldest first"
+    parts: list[tuple[str, Part, Callable[[PromotionView], str]]] = [
+        (f"Decide{order}", facts.awaiting, waiting),
+        ("Expiring within a day", facts.expiring, _expiring),
+        ("Rolling out", facts.rolling_out, _rolling),
+        ("Approved, and waiting", facts.held_up, _held),
+        ("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken),
+        ("Rolled back since yesterday", facts.rolled_back, _undone),
+        ("Asked by you", facts.asked, _standing),
+    ]
+    parts = [each for each in parts if each[1].count]
+    for title, part, line in parts:
+        blocks += _part(title, part, line, min(2800, BUDGET // len(parts)))
     return Message(text=text, blocks=blocks)
 
 
-def _part(title: str, lines: Sequence[str], count: int) -> list[dict[str, Any]]:
-    if not lines:
-        return []
-    shown, size = [], 0
-    for line in lines:
-        size += len(line) + 3
-        if size > min(2800, BUDGET // 4):
+def _part(title: str, part: Part, line: Callable[[PromotionView], str], room: int) -> list[dict[str, Any]]:
+    shown, size = _fitting([line(view) for view in part.shown], room)
+    more = [context(f"… and {part.count - size:,} more; your App Home lists them.")] if part.count > size else []
+    return [section(f"*{title}*\n{shown}"), *more]
+
+
+def _fitting(lines: Sequence[str], room: int) -> tuple[str, int]:
+    kept, size = [], 0
+    for each in lines:
+        size += len(each) + 3
+        if size > room and kept:
             break
-        shown.append(f"• {line}")
-    more = [context(f"… and {count - len(shown)} more; your App Home lists them.")] if count > len(shown) else []
-    return [section(f"*{title}*\n" + "\n".join(shown)), *more]
+        kept.append(f"• {each}")
+    return "\n".join(kept), len(kept)
 
 
 def _name(view: PromotionView) -> str:
@@ -57,7 +71,36 @@ def _waiting(view: PromotionView, awaited: Awaited | None, now: datetime) -> str
     )
 
 
-def _age(delta: Any) -> str:
+def _expiring(view: PromotionView) -> str:
+    return f"{_name(view)}: {date(view.expires_at)}" if view.expires_at else _name(view)
+
+
+def _rolling(view: PromotionView) -> str:
+    asks = " · ❓ somebody must say how to go on" if view.rollout and view.rollout.phase == "asking" else ""
+    at = f" at {view.rollout.traffic} %" if view.rollout else ""
+    return f"{_name(view)}{at}{asks}"
+
+
+def _held(view: PromotionView) -> str:
+    until = f" until {date(view.waiting_until)}" if view.waiting_until else ""
+    return f"{_name(view)}{until}: {escape(view.waiting_for, 200)}"
+
+
+def _broken(view: PromotionView) -> str:
+    if view.override is None:
+        return _name(view)
+    return f"{_name(view)} by {card.actor(view.override.actor)}: {escape(view.override.reason, 200)} · `/promote review {view.ref}`"
+
+
+def _undone(view: PromotionView) -> str:
+    return f"{_name(view)}{f': {escape(view.reason, 200)}' if view.reason else ''}"
+
+
+def _standing(view: PromotionView) -> str:
+    return f"{_name(view)}: {escape(card.first_sentence(view), 200)}"
+
+
+def _age(delta: timedelta) -> str:
     hours = int(delta.total_seconds() // 3600)
     if hours < 1:
         return f"{max(1, int(delta.total_seconds() // 60))} min"
@@ -65,4 +108,4 @@ def _age(delta: Any) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.slack import ids
 from bot.slack.blocks import card
+from bot.slack.blocks.table import ICONS
 from bot.slack.blocks.text import (
     button,
     clip,
@@ -115,7 +116,7 @@ def preview(
     lines = [f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}"]
     for verdict in verdicts[:12]:
         lines.append(
-            f"{card.ICONS[verdict.outcome]} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}"
+            f"{ICONS[verdict.outcome]} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}"
         )
     standing = [f"{'🧊' if each.waits else '⛔'} {_blocker(each)}" for each in blockers[:6]]
     return [
@@ -255,7 +256,7 @@ def _gates(view: PromotionView) -> list[Json]:
     if not view.verdicts:
         return []
     lines = [
-        f"{card.ICONS[v.outcome]} *{escape(v.gate, 120)}*{' (advisory)' if v.advisory else ''}: {escape(v.sentence, 250)}"
+        f"{ICONS[v.outcome]} *{escape(v.gate, 120)}*{' (advisory)' if v.advisory else ''}: {escape(v.sentence, 250)}"
         for v in view.verdicts[:40]
     ]
     return [section("*Gates*"), *_in_sections(lines)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.slack.blocks.card import ICONS, Message, actor, deployment_line, first_sentence, headline
+from bot.slack.blocks.card import Message, actor, deployment_line, first_sentence, headline
+from bot.slack.blocks.table import ICONS
 from bot.slack.blocks.text import date, escape, notice, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
