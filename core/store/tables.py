@@ -315,7 +315,7 @@ class MessageRow(Base):
     __table_args__ = (
         index_while("shown < wanted", "ix_messages_stale", "due_at"),
         Index("ix_messages_promotion", "promotion_id"),
-        CheckConstraint("kind IN ('card', 'thread', 'direct', 'digest', 'alert')", "kind"),
+        CheckConstraint("kind IN ('card', 'thread', 'direct', 'digest', 'alert', 'drift', 'registry')", "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     key: Mapped[str] = mapped_column(
