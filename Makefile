@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-XDIST  ?= 2
+#: Twice the cores of a small machine: these tests wait for processes and servers more than they reckon.
+XDIST  ?= 4
 
 .PHONY: demo test lint format bench bench-analysis lock clean
 
