@@ -1,6 +1,7 @@
 """What is known of other registries: how each is doing, what it has, what it was told, and what moved there.
 
 `origin` is everywhere the registry by its name in the policy file.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +80,7 @@ class WriteBackRow(Base):
 
     __tablename__ = "write_backs"
     __table_args__ = (
-        CheckConstraint(
-            "state IN ('pending', 'written', 'unchanged', 'moved', 'refused', 'nothing')", "state"
-        ),
+        CheckConstraint("state IN ('pending', 'written', 'unchanged', 'moved', 'refused', 'nothing')", "state"),
         CheckConstraint("decision IN ('approved', 'adopted', 'rejected', 'rolled_back')", "decision"),
         unique_while("drift_id IS NULL", "uq_write_backs_decision", "promotion_id", "version"),
         index_while("state = 'pending'", "ix_write_backs_pending", "origin", "due_at"),
@@ -126,6 +125,3 @@ class DriftRow(Base):
     closed_by: Mapped[str] = mapped_column(default="")
     closed_by_name: Mapped[str] = mapped_column(default="")
     promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))  #: the one that adopted it
-"""
-
-from __future__

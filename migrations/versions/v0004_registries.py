@@ -78,7 +78,7 @@ def _versions() -> None:
         ),
         sa.ForeignKeyConstraint(["version_id"], ["model_versions.id"], name=op.f("fk_registry_versions_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry_versions")),
-        sa.UniqueConstraint("origin", "model", "number", name=op.f("uq_registry_versions_origin")),
+        sa.UniqueConstraint("origin", "model", "number", name=op.f("uq_registry_versions_origin_model_number")),
     )
     _index("ix_registry_versions_due", "registry_versions", ["origin", "due_at"], "state = 'waiting'")
     _index("uq_registry_versions_version", "registry_versions", ["version_id"], "version_id IS NOT NULL", unique=True)
