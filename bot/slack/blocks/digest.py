@@ -51,7 +51,8 @@ def _part(title: str, part: Part, line: Callable[[PromotionView], str], room: in
 
 
 def _fitting(lines: Sequence[str], room: int) -> tuple[str, int]:
-    kept, size = [], 0
+    kept: list[str] = []
+    size = 0
     for each in lines:
         size += len(each) + 3
         if size > room and kept:
