@@ -222,6 +222,26 @@ def show(promotion: Annotated[str, typer.Argument(help="Such as P-12.")], as_jso
 
 
 @app.command()
+def evidence(
+    promotion: Annotated[str, typer.Argument(help="Such as P-12.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Write everything that is known of a promotion as one page and as JSON, for an auditor."""
+    from bot.client import part
+    from bot.direct import write_evidence
+
+    with _client() as client:
+        answer = client.get(f"/promotions/{part(promotion)}/evidence")
+    if as_json:
+        _print_json(answer)
+        return
+    _say(write_evidence(answer, out))
+    if not answer["audit"]["sound"]:
+        _fail(REFUSED, "Its audit events do not verify; the page says which.")
+
+
+@app.command()
 def at(
     model: Model,
     time: Annotated[str, typer.Argument(help="Such as 2026-05-01 or 2026-05-01T12:00; UTC unless it says otherwise.")],

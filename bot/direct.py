@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from bot import evidence_html
 from bot.settings import Settings
 from bot.terminal import ago, safe, table
 from core.domain.errors import BadInput, Conflict, NotFound, Unavailable
@@ -122,6 +125,22 @@ def init() -> str:
     except OSError as wrong:
         raise BadInput("BATON_CONFIG", f"{path} cannot be written ({wrong.strerror}); mend BATON_CONFIG.") from None
     return f"Wrote {path}; every line of it is explained there.\n\n{MANIFEST_STEPS}"
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------
+
+
+def write_evidence(made: dict[str, Any], folder: Path) -> str:
+    """Write a promotion's evidence as page and as JSON; says where. Raises `BadInput` or `Conflict`."""
+    if made.get("format") != evidence_html.FORMAT or not re.fullmatch(r"P-[0-9]+", made["promotion"]):
+        raise Conflict("other-release", "This Baton is of another release; use the `baton` that came with it.")
+    name = f"baton-{made['promotion']}"
+    try:
+        for ending, text in (("html", evidence_html.page(made)), ("json", evidence_html.data(made))):
+            (folder / f"{name}.{ending}").write_text(text, encoding="utf-8", newline="")
+    except OSError as wrong:
+        raise BadInput("out", f"{safe(folder)} cannot be written to ({wrong.strerror}); name a folder.") from None
+    return f"Wrote {safe(folder / name)}.html and .json; fingerprint {safe(made['fingerprint'])}."
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------

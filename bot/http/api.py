@@ -6,17 +6,19 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Query, Response
 from starlette.responses import StreamingResponse
 
+from bot import evidence, evidence_html
 from bot.http import answers, schemas
 from bot.http.entrance import SLASH
 from bot.http.pages import Cursor, Limit, after_id, after_pair, after_text, page
 from bot.http.services import Services
 from bot.http.tokens import needs
+from core import evidence_file
 from core.domain.errors import BadInput, NotFound
 from core.domain.model import Actor, State
 from core.store import audit, champions, promotions, registry
@@ -55,6 +57,7 @@ class Api:
             ("POST", "/promotions", self.request_promotion, 201, "promotions"),
             ("GET", "/promotions", self.list_promotions, 200, "promotions"),
             ("GET", "/promotions/{promotion}", self.get_promotion, 200, "promotions"),
+            ("GET", "/promotions/{promotion}/evidence", self.get_evidence, 200, "promotions"),
             ("POST", "/promotions/{promotion}/cancel", self.cancel_promotion, 200, "promotions"),
             ("GET", "/why", self.why, 200, "promotions"),
             ("POST", "/rollbacks", self.request_rollback, 201, "promotions"),
@@ -172,6 +175,17 @@ class Api:
         wanted = promotions.number(promotion)
         with self.services.database.read() as session:
             return answers.promotion(promotions.load(session, wanted))
+
+    def get_evidence(self, promotion: str, _: MayRead, format: Literal["html", "json"] = "json") -> Response:
+        """Everything that is known of one promotion, as JSON or as one page that needs nothing else."""
+        wanted = promotions.number(promotion)
+        with self.services.database.read() as session:
+            made = evidence.document(evidence_file.collect(session, wanted, self.services.clock()))
+        headers = {"Content-Disposition": f'attachment; filename="baton-P-{wanted}.{format}"'}
+        if format == "html":
+            headers["Content-Security-Policy"] = evidence_html.POLICY
+            return Response(evidence_html.page(made), media_type="text/html", headers=headers)
+        return Response(evidence_html.data(made), media_type="application/json", headers=headers)
 
     def cancel_promotion(self, promotion: str, actor: MayRequest, body: schemas.CancelIn | None = None) -> Json:
         """Withdraw a promotion that waits, or stop one that is being deployed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import case, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.model import Actor
@@ -134,3 +134,31 @@ def verify(session: Session) -> Verification:
         count, head = event.seq, event.hash
         session.expunge(event)
     return Verification(count, head, "")
+
+
+def about(session: Session, promotion_id: int) -> list[AuditEvent]:
+    """Everything that happened to a promotion, in order."""
+    query = select(AuditEvent).where(AuditEvent.promotion_id == promotion_id).order_by(AuditEvent.seq)
+    return list(session.scalars(query))
+
+
+def head(session: Session) -> tuple[int, str]:
+    """The number and the hash of the last event; 0 and zeros where there is none."""
+    last = session.execute(_LAST).first()
+    return (last.seq, last.hash) if last else (0, GENESIS)
+
+
+def loose(session: Session, first: int) -> int | None:
+    """The first event, from `first` to the head, that does not carry the hash of the one before it; None if all do.
+
+    It reads no more of the events than their hashes, so it is quick, and sees no change that left those alone.
+    """
+    before = _EVENTS.alias()
+    expected = case((_EVENTS.c.seq == 1, GENESIS), else_=before.c.hash)
+    query = (
+        select(func.min(_EVENTS.c.seq))
+        .select_from(_EVENTS.outerjoin(before, before.c.seq == _EVENTS.c.seq - 1))
+        .where(_EVENTS.c.seq >= first, or_(expected.is_(None), expected != _EVENTS.c.prev_hash))
+    )
+    found: int | None = session.execute(query).scalar()
+    return found
