@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from core.domain.errors import Conflict, NotFound, Refused
+from core.domain.errors import BadInput, Conflict, NotFound, Refused
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, Decision, DecisionKind, Person, State
+from core.domain.model import Actor, Decision, DecisionKind, Limit, Person, State
 from core.domain.views import PromotionView
 from core.policy import approvals, texts
 from core.policy.approvals import Approver, Asked
@@ -37,16 +37,18 @@ class Decisions:
         self.database = promotions.database
         self.directory = promotions.directory
 
-    def approve(self, actor: Actor, promotion_id: int, seen: str = "") -> PromotionView:
+    def approve(self, actor: Actor, promotion_id: int, seen: str = "", limit: Limit | None = None) -> PromotionView:
         """Record one approval; the one that fills the quorum also starts the deployment.
 
-        `seen` is the beginning of the evidence digest that the person was shown. The view returned is the one that was
+        `seen` is the beginning of the evidence digest that the person was shown; a `limit` is kept by the rollout. The view returned is the one that was
         decided on, with the decision, without measurements.
 
         Raises `Refused` (not a member, own request, own training, too late, twice, other evidence) or `Unavailable`
         (who the person is could not be found out).
         """
-        return self._decide(actor, promotion_id, DecisionKind.APPROVAL, "", seen)
+        if limit is not None:
+            self._refuse_limit(promotion_id, limit)
+        return self._decide(actor, promotion_id, DecisionKind.APPROVAL, "", seen, limit)
 
     def reject(self, actor: Actor, promotion_id: int, reason: str) -> PromotionView:
         """One rejection ends it. Raises as `approve` does, and `BadInput` without a reason."""
@@ -83,7 +85,20 @@ class Decisions:
             tell(session, _subject(view), "approval_withdrawn", actor, now)
         return self.promotions.view(promotion_id)
 
-    def _decide(self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str, seen: str) -> PromotionView:
+    def _refuse_limit(self, promotion_id: int, limit: Limit) -> None:
+        """Only traffic that moves in steps can be limited."""
+        rollout = Stage.from_rules(self.promotions.view(promotion_id).rules).rollout
+        if rollout.strategy != "canary":
+            raise BadInput("percent", "This stage gets all its traffic at once, so a yes cannot be limited here.")
+        least = rollout.steps[0].traffic
+        if not least <= limit.percent < 100:
+            raise BadInput("percent", f"The limit is a whole number from {least}, the first step, to 99.")
+        if limit.seconds <= 0:
+            raise BadInput("time", "The limit needs a time; choose one.")
+
+    def _decide(
+        self, actor: Actor, promotion_id: int, kind: DecisionKind, reason: str, seen: str, limit: Limit | None = None
+    ) -> PromotionView:
         who = self._who(actor, promotion_id)
         now = self.promotions.clock()
         with self.database.change() as session:
@@ -96,7 +111,7 @@ class Decisions:
                 view = self._record_decision(
                     session,
                     view,
-                    Decision(actor, kind, now, tuple(sorted(groups)), reason, view.evidence_digest, whose),
+                    Decision(actor, kind, now, tuple(sorted(groups)), reason, view.evidence_digest, whose, limit=limit),
                 )
                 if kind is DecisionKind.REJECTION or (view.tally is not None and view.tally.met):
                     view = self._decided(session, view, actor, now, reason)
@@ -190,6 +205,8 @@ class Decisions:
         counted = store.add_decision(session, view, decision)
         if decision.kind is DecisionKind.APPROVAL:
             seen: dict[str, object] = {"groups": list(decision.groups), "evidence_digest": view.evidence_digest}
+            if decision.limit:
+                seen["limit"] = {"percent": decision.limit.percent, "seconds": decision.limit.seconds}
             if decision.principal:
                 seen["for"] = str(decision.principal)
                 seen["for_name"] = decision.principal.name

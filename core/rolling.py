@@ -18,7 +18,7 @@ from core.domain.model import Actor, DeploymentState, Kind, State
 from core.policy import analysis as watching
 from core.policy.schema import Stage
 from core.ports import DeploymentQueue
-from core.store import barriers
+from core.store import barriers, messages
 from core.store import promotions as store
 from core.store.tables import Champion, DeploymentRow, PromotionRow, RolloutRow
 from core.store.transition import record, transition
@@ -228,12 +228,20 @@ def _again(last: DeploymentRow) -> Order:
     return Order(last.action, last.version_id, last.previous_version_id, last.target, last.timeout_seconds)
 
 
+def _say(session: Session, rollout: RolloutRow, sentence: str, now: datetime) -> None:
+    """Why nothing moves, on the card."""
+    if rollout.said != sentence:
+        rollout.said = sentence
+        session.flush()
+        messages.card_stale(session, rollout.promotion_id, now)
+
+
 def _stopped(session: Session, promotion: PromotionRow, rollout: RolloutRow, now: datetime) -> bool:
     """An emergency stop holds rollouts where they are."""
     found = next((b for b in barriers.standing(session, promotion.model.name) if b.kind == "stop"), None)
     if found is None:
         return False
-    rollout.said = f"Stopped by {found.by}: {found.reason}"
+    _say(session, rollout, f"Stopped by {found.by}: {found.reason}", now)
     rollout.hold_until, rollout.due_at = now, now + timedelta(seconds=5)  # the step is done, whoever resumes
     return True
 
@@ -246,7 +254,12 @@ def _limited(session: Session, promotion: PromotionRow, rollout: RolloutRow, tra
     who, name, percent, seconds = min(limits, key=lambda each: int(each[2]))
     free_at = rollout.phase_since + timedelta(seconds=int(seconds))
     if now < free_at:
-        rollout.said = f"{name or who} approved at most {percent} % until then; after that they are asked again."
+        _say(
+            session,
+            rollout,
+            f"{name or who} approved at most {percent} % until then; after that they are asked again.",
+            now,
+        )
         rollout.hold_until = rollout.due_at = free_at
         return True
     rollout.due_at = None

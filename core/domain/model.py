@@ -180,6 +180,14 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A yes under a condition: at most so much traffic for so long; then the person is asked again."""
+
+    percent: int
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Decision:
     """One person's approval or rejection, with the groups they were in when they gave it.
 
@@ -195,6 +203,7 @@ class Decision:
     evidence_digest: str = ""
     principal: Actor | None = None
     void: str = ""
+    limit: Limit | None = None
 
     @property
     def named(self) -> str:

@@ -19,6 +19,7 @@ from core.domain.model import (
     DecisionKind,
     DeploymentState,
     Kind,
+    Limit,
     ModelVersion,
     Outcome,
     Override,
@@ -149,6 +150,8 @@ def add_decision(session: Session, view: PromotionView, decision: Decision) -> P
         "principal": str(whose),
         "principal_name": whose.name,
         "void_reason": "",
+        "limit_percent": decision.limit.percent if decision.limit else None,
+        "limit_seconds": decision.limit.seconds if decision.limit else None,
     }
     session.execute(_ADD_DECISION, row)
     decisions = (*view.decisions, decision)
@@ -330,6 +333,7 @@ def to_decision(found: Any) -> Decision:
         evidence_digest=found.evidence_digest,
         principal=Actor.parse(found.principal, found.principal_name) if found.principal != found.actor else None,
         void=found.void_reason if found.void_at else "",
+        limit=Limit(found.limit_percent, found.limit_seconds or 0) if found.limit_percent is not None else None,
     )
 
 

@@ -116,6 +116,39 @@ class TestCanary:
         at_step(baton, 2)
 
 
+class TestLimits:
+    """An approver says: at most so much, then ask me again."""
+
+    @pytest.fixture
+    def policy(self) -> str:
+        return rolled_out(CANARY.replace("1h", "1s"))
+
+    def approve_up_to(self, baton: Baton, card: Json, percent: str) -> Json:
+        baton.click(baton.bob, card, "Details")
+        baton.click(baton.bob, baton.bob.wait_for_view(), "Approve with a limit …")
+        form = baton.bob.wait_for_view(predicate=lambda view: "At most so many" in shown_text(view))
+        return baton.bob.submit(form, {"percent": percent})
+
+    def test_traffic_stops_at_the_limit_until_whoever_set_it_lets_it_go_on(self, baton: Baton) -> None:
+        baton.register("7")
+        card = baton.ask("7")
+        self.approve_up_to(baton, card, "10")
+        assert "(at most 10 % for 1 d)" in shown_text(baton.card("*Approvals 1 of 2*"))
+        baton.approve(card, baton.carol)
+        held = baton.card("bob approved at most 10 % until then; after that they are asked again.")
+        assert [each[1] for each in acts(baton)] == [5]
+        assert "so only they may go beyond" in baton.refused(baton.carol, held, "Continue now")
+        baton.click(baton.bob, held, "Continue now")
+        baton.card(f"{MODEL} 7 is champion of production")
+
+    @pytest.mark.parametrize(("percent", "sentence"), [("ten", "a whole number of per cent"), ("3", "from 5")])
+    def test_what_is_no_limit_is_said_under_its_field(self, baton: Baton, percent: str, sentence: str) -> None:
+        baton.register("7")
+        answer = self.approve_up_to(baton, baton.ask("7"), percent)
+        assert sentence in str(answer)
+        assert baton.decisions() == []
+
+
 class TestTime:
     """Steps of a second."""
 

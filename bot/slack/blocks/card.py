@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bot.slack import ids
@@ -32,6 +33,7 @@ from bot.slack.payloads import OfPromotion
 from core.domain.model import Actor, Decision, DecisionKind, Kind, ModelVersion, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import needed
+from core.policy.durations import spoken
 from core.policy.numbers import number
 
 #: Rows of the metric table on the card; the rest is behind Details.
@@ -210,7 +212,10 @@ def actor(who: Actor) -> str:
 
 def decided_by(decision: Decision) -> str:
     """Who decided, and for whom if not for themselves; mrkdwn."""
-    return f"{actor(decision.actor)} for {actor(decision.principal)}" if decision.principal else actor(decision.actor)
+    who = f"{actor(decision.actor)} for {actor(decision.principal)}" if decision.principal else actor(decision.actor)
+    if decision.limit is None:
+        return who
+    return f"{who} (at most {decision.limit.percent} % for {spoken(timedelta(seconds=decision.limit.seconds))})"
 
 
 def _override(view: PromotionView) -> list[dict[str, Any]]:

@@ -32,6 +32,14 @@ Json = dict[str, Any]
 #: What fits beside the rest in a button's 2,000 characters.
 ROLLBACK_REASON = 1200
 BUTTON_VALUE = 2000
+#: How long a yes may be limited: what is shown, and seconds.
+LIMIT_TIMES = (
+    ("1 hour", "3600"),
+    ("4 hours", "14400"),
+    ("24 hours", "86400"),
+    ("3 days", "259200"),
+    ("a week", "604800"),
+)
 
 
 def modal(
@@ -215,6 +223,30 @@ def reject(view: PromotionView) -> Json:
     return modal(f"Reject {view.ref}", blocks, ids.REJECT_FORM, submit="Reject", close="Cancel", metadata=metadata)
 
 
+def limit(view: PromotionView) -> Json:
+    """The form behind a yes with a limit: at most so much traffic for so long, then ask me again."""
+    element: Json = {
+        "type": "plain_text_input",
+        "action_id": ids.PERCENT,
+        "max_length": 3,
+        "placeholder": plain_text("10"),
+    }
+    times: Json = {
+        "type": "static_select",
+        "action_id": ids.TIME,
+        "options": [option(text, value) for text, value in LIMIT_TIMES],
+        "initial_option": option(*LIMIT_TIMES[2]),
+    }
+    told = f"*{escape(card.headline(view), 200)}*\nYour yes counts, and the rollout stops at your limit until you let it go on."
+    blocks = [
+        section(told),
+        _input(ids.PERCENT, "At most so many per cent of the traffic", element),
+        _input(ids.TIME, "For", times),
+    ]
+    metadata = OfPromotion(promotion=view.id, seen=view.evidence_digest[: card.SEEN]).dump()
+    return modal(f"Approve {view.ref}", blocks, ids.LIMIT_FORM, submit="Approve", close="Cancel", metadata=metadata)
+
+
 def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Sequence[Blocker] = ()) -> Json:
     """Everything behind a card: what is in the way, gates with numbers, all measurements, approvals, lineage, evidence.
 
@@ -242,9 +274,12 @@ def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Seque
 
 
 def _own_buttons(view: PromotionView, me: str) -> list[Json]:
-    """What only this person may take back."""
+    """What this person may do beside the card's buttons: a yes with a limit, and taking back what is theirs."""
     value = OfPromotion(promotion=view.id).dump()
     found = []
+    canary = view.rules.get("rollout", {}).get("strategy") == "canary"
+    if view.state is State.AWAITING_APPROVAL and canary and not any(str(each.actor) == me for each in view.decisions):
+        found.append(button("Approve with a limit …", ids.APPROVE_LIMITED, value))
     if view.state is State.AWAITING_APPROVAL and any(str(each.actor) == me for each in view.decisions):
         found.append(button("Take my approval back", ids.WITHDRAW_APPROVAL, value))
     if view.active and str(view.requester) == me:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bot.slack.blocks.card import Message, actor, deployment_line, first_sentence, headline
 from bot.slack.blocks.table import ICONS
 from bot.slack.blocks.text import date, escape, notice, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
+from core.policy.durations import spoken
 from core.store.promotions import verdict_from_json
 from core.store.tables import AuditEvent
 
@@ -68,7 +71,9 @@ def _traffic(event: AuditEvent) -> str:
 
 
 def _for(event: AuditEvent) -> str:
-    whose = event.data.get("for")
+    whose, limit = event.data.get("for"), event.data.get("limit")
+    if limit:
+        return f", at most {limit.get('percent')} % for {spoken(timedelta(seconds=int(limit.get('seconds', 0))))}"
     return f" for {actor(Actor.parse(str(whose), str(event.data.get('for_name') or '')))}" if whose else ""
 
 

@@ -12,6 +12,7 @@ from bot.slack import ids
 from bot.slack.blocks import forms
 from bot.slack.blocks.text import escape
 from bot.slack.desk import Desk
+from bot.slack.listeners import evidence
 from bot.slack.listeners.commands import targets
 from bot.slack.listeners.home import publish_later
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
@@ -47,6 +48,11 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         desk.quick.views_open(trigger_id=body["trigger_id"], view=shown)
         ack()
 
+    def approve_limited(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
+        desk.quick.views_push(trigger_id=body["trigger_id"], view=forms.limit(view))
+        ack()
+
     def withdraw_approval(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         actor = desk.actor(body["user"])
         view = desk.decisions.withdraw(actor, OfPromotion.read(action.get("value")).promotion)
@@ -70,6 +76,7 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         ids.DETAILS: details,
         ids.WITHDRAW: withdraw,
         ids.WITHDRAW_APPROVAL: withdraw_approval,
+        ids.APPROVE_LIMITED: approve_limited,
     }
 
 

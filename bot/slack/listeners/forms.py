@@ -13,6 +13,7 @@ from bot.slack.listeners.actions import redraw_home
 from bot.slack.listeners.commands import targets
 from bot.slack.payloads import OfPromotion, selected
 from core.domain.errors import BadInput, BatonError, NotFound
+from core.domain.model import Limit
 from core.store import registry
 
 #: Slack takes 100 options.
@@ -88,6 +89,21 @@ def _submissions(app: App, desk: Desk) -> None:
         redraw_home(desk, body)
         ack()
 
+    def limited(ack: Ack, body: dict[str, Any]) -> None:
+        wanted = OfPromotion.read(body["view"]["private_metadata"])
+        values = body["view"]["state"]["values"]
+        percent, seconds = selected(values, ids.PERCENT).strip().removesuffix("%").strip(), selected(values, ids.TIME)
+        try:
+            if not (percent.isascii() and percent.isdigit()):
+                raise BadInput(ids.PERCENT, "Write a whole number of per cent, such as 10.")
+            given = Limit(int(percent), int(seconds or 0))
+            desk.decisions.approve(desk.actor(body["user"]), wanted.promotion, wanted.seen, given)
+        except BatonError as error:
+            ack(response_action="errors", errors={_block_of(error, values): _short(error)})
+            return
+        ack(response_action="clear")
+
+    app.view(ids.LIMIT_FORM)(limited)
     app.view(ids.PROMOTE_FORM)(promote)
     app.view(ids.ROLLBACK_FORM)(rollback)
     app.view(ids.REJECT_FORM)(reject)
@@ -129,7 +145,7 @@ def _block_of(error: BatonError, values: dict[str, Any]) -> str:
     """The input under which an error is shown: the one it is about, else the stage."""
     fields = {"unknown-model": ids.MODEL, "unknown-version": ids.VERSION, "blocked-version": ids.VERSION}
     name = getattr(error, "field", "") or fields.get(getattr(error, "slug", ""), ids.STAGE)
-    return next((block for block in values if block.partition(":")[0] == name), ids.STAGE)
+    return next((block for block in values if block.partition(":")[0] == name), next(iter(values), ids.STAGE))
 
 
 def _short(error: BatonError) -> str:

@@ -1,0 +1,78 @@
+"""The evidence of a promotion, as a file by direct message, for those who may approve or roll back."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot import evidence_html
+from bot.evidence import document
+from bot.slack import ids
+from bot.slack.blocks import forms
+from bot.slack.blocks.text import button, escape
+from bot.slack.desk import Desk
+from bot.slack.payloads import OfPromotion
+from bot.slack.refusals import code_of
+from core.domain.errors import BatonError
+from core.domain.model import Actor
+from core.domain.views import PromotionView
+from core.evidence_file import collect
+
+log = logging.getLogger(__name__)
+
+
+def register(app: App, desk: Desk) -> None:
+    """Listen to the button."""
+
+    def wanted(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
+        view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
+        desk.promotions.permissions.refuse_evidence(desk.actor(body["user"]), view.stage)
+        if body.get("view"):
+            answer = forms.done(view.ref, f"The evidence of {view.ref} is on its way to you, as a direct message.")
+            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+        desk.later(send, desk, body, view)
+        ack()
+
+    app.action(ids.EVIDENCE)(wanted)
+
+
+def offered(desk: Desk, actor: Actor, view: PromotionView, details: dict[str, Any]) -> dict[str, Any]:
+    """A promotion's details, with the button for those who may have its evidence."""
+    try:
+        desk.promotions.permissions.refuse_evidence(actor, view.stage)
+    except BatonError:
+        return details
+    offer = button("Evidence", ids.EVIDENCE, OfPromotion(promotion=view.id).dump())
+    return details | {"blocks": [*details["blocks"][:99], {"type": "actions", "elements": [offer]}]}
+
+
+def send(desk: Desk, body: dict[str, Any], view: PromotionView) -> None:
+    """The page, to whoever asked; or one sentence why not. Run it by `later`."""
+    with desk.database.read() as session:
+        made = document(collect(session, view.id, desk.promotions.clock()))
+    about = f"The evidence of {view.ref}: {escape(view.title, 300)}. Open it in a browser; it says how to verify it."
+    try:
+        channel = desk.client.conversations_open(users=body["user"]["id"])["channel"]["id"]
+        desk.client.files_upload_v2(
+            channel=channel,
+            filename=f"baton-{view.ref}.html",
+            title=f"Evidence of {view.ref}",
+            content=evidence_html.page(made),
+            initial_comment=about,
+        )
+    except (SlackClientError, OSError) as error:
+        code = code_of(error) if isinstance(error, SlackApiError) else type(error).__name__
+        log.warning("the evidence of %s could not be sent: %s", view.ref, code)
+        desk.tell(body, _not_sent(view, code))
+
+
+def _not_sent(view: PromotionView, code: str) -> str:
+    if code == "missing_scope":
+        return (
+            "Slack does not let Baton send files yet: whoever runs Baton adds the scope files:write to the Slack app, as "
+            f"in manifest.yml, and installs it again. Until then, `baton evidence {view.ref}` writes it."
+        )
+    return f"Slack did not take the evidence of {view.ref} ({code}); try again, or use `baton evidence {view.ref}`."
