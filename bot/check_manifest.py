@@ -26,6 +26,7 @@ SCOPES = {
     "chat:write": "to write cards, threads and answers",
     "chat:write.public": "to post in public channels without being invited",
     "commands": "for /promote and /rollback",
+    "files:write": "to send the evidence of a promotion",
     "groups:history": "to find a card again in a private channel",
     "groups:read": "to find a private channel by its name",
     "im:history": "to find a direct message again",

@@ -54,6 +54,16 @@ class Permissions:
         named = dict.fromkeys((*self.rollback_group_names(stage), *self._approvers(stage)))
         self._refuse(actor, list(named), f"steer rollouts to {stage}", "may-not-steer")
 
+    def refuse_evidence(self, actor: Actor, stage: str) -> None:
+        """Raises `NotAllowed` for a person who may neither approve for nor roll back a stage."""
+        named = dict.fromkeys((*self.rollback_group_names(stage), *self._approvers(stage)))
+        self._refuse(actor, list(named), f"have the evidence of promotions to {stage}", "may-not-have-evidence")
+
+    def refuse_settle(self, actor: Actor, stage: str) -> None:
+        """Raises `NotAllowed` for a person who may neither approve for nor roll back a stage."""
+        named = dict.fromkeys((*self.rollback_group_names(stage), *self._approvers(stage)))
+        self._refuse(actor, list(named), f"settle what was moved for {stage}", "may-not-settle")
+
     def refuse_break_glass(self, actor: Actor, stage_name: str) -> None:
         """Raises `NotAllowed` for whoever may not deploy past gates and approvals."""
         stage = self.policy.stage(stage_name)

@@ -22,8 +22,8 @@ def post_message(api: Api, args: Json) -> Json:
     channel = destination(api, args.get("channel"))
     _may_write(api, channel)
     content = _content(api, args)
-    message = api.workspace.add(channel, BOT_USER, thread_ts=_thread(channel, args), **content)
-    _told(api, channel, message)
+    message = api.workspace.add(channel, BOT_USER, thread_ts=thread_of(channel, args), **content)
+    told(api, channel, message)
     body = message.as_slack(metadata=True) | {"bot_profile": payloads.bot_profile(api.workspace.manifest.bot_name)}
     return {"channel": channel.id, "ts": message.ts, "message": body}
 
@@ -127,7 +127,8 @@ def _metadata(metadata: Any) -> Json | None:
     return {"event_type": metadata["event_type"], "event_payload": payload}
 
 
-def _thread(channel: Channel, args: Json) -> str | None:
+def thread_of(channel: Channel, args: Json) -> str | None:
+    """The head of the thread that `thread_ts` names. Raises thread_not_found."""
     ts = args.get("thread_ts")
     if not ts:
         return None
@@ -137,7 +138,8 @@ def _thread(channel: Channel, args: Json) -> str | None:
     return parent.thread_ts or parent.ts
 
 
-def _told(api: Api, channel: Channel, message: Message) -> None:
+def told(api: Api, channel: Channel, message: Message) -> None:
+    """Whoever may read it is shown it."""
     readers = {message.ephemeral_for} if message.ephemeral_for else api.workspace.readers(channel)
     api.hub.notify("message", readers, channel=channel.id, thread_ts=message.thread_ts)
 
@@ -153,13 +155,13 @@ def post_ephemeral(api: Api, args: Json) -> Json:
     if user not in channel.members:
         raise SlackError("user_not_in_channel")
     content = _content(api, args) | {"metadata": None}
-    thread_ts = _thread(channel, args)
+    thread_ts = thread_of(channel, args)
     message = api.workspace.add(channel, BOT_USER, thread_ts=thread_ts, ephemeral_for=user, **content)
-    _told(api, channel, message)
+    told(api, channel, message)
     return {"message_ts": message.ts}
 
 
-def _by_id(api: Api, args: Json) -> Channel:
+def by_id(api: Api, args: Json) -> Channel:
     """Only a channel's id will do here: neither a name nor a person's id."""
     wanted = str(args.get("channel") or "")
     if wanted not in api.workspace.channels:
@@ -169,7 +171,7 @@ def _by_id(api: Api, args: Json) -> Channel:
 
 def update(api: Api, args: Json) -> Json:
     """chat.update: only its own messages, only by channel id; text without blocks removes the blocks."""
-    channel = _by_id(api, args)
+    channel = by_id(api, args)
     message = api.workspace.message(channel, str(args.get("ts") or ""))
     if not message.by_app:
         raise SlackError("cant_update_message")
@@ -189,24 +191,24 @@ def update(api: Api, args: Json) -> Json:
         message.attachments = content["attachments"]
     if args.get("metadata") is not None:
         message.metadata = content["metadata"]
-    _told(api, channel, message)
+    told(api, channel, message)
     return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.as_slack(metadata=True)}
 
 
 def delete(api: Api, args: Json) -> Json:
     """chat.delete: only its own messages."""
-    channel = _by_id(api, args)
+    channel = by_id(api, args)
     message = api.workspace.message(channel, str(args.get("ts") or ""))
     if not message.by_app:
         raise SlackError("cant_delete_message")
     message.deleted = True
-    _told(api, channel, message)
+    told(api, channel, message)
     return {"channel": channel.id, "ts": message.ts}
 
 
 def get_permalink(api: Api, args: Json) -> Json:
     """chat.getPermalink."""
-    channel = _by_id(api, args)
+    channel = by_id(api, args)
     message = api.workspace.message(channel, str(args.get("message_ts") or ""))
     link = f"{api.base_url}/archives/{channel.id}/p{message.ts.replace('.', '')}"
     if message.thread_ts and message.thread_ts != message.ts:
@@ -216,13 +218,13 @@ def get_permalink(api: Api, args: Json) -> Json:
 
 def add_reaction(api: Api, args: Json) -> Json:
     """reactions.add."""
-    channel = _by_id(api, args)
+    channel = by_id(api, args)
     message = api.workspace.message(channel, str(args.get("timestamp") or ""))
     users = message.reactions.setdefault(str(args.get("name") or "").strip(":"), [])
     if BOT_USER in users:
         raise SlackError("already_reacted")
     users.append(BOT_USER)
-    _told(api, channel, message)
+    told(api, channel, message)
     return {}
 
 

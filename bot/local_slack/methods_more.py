@@ -1,14 +1,10 @@
-"""The other Web API methods: auth, users, user groups, views, files, sockets."""
+"""The other Web API methods: auth, users, user groups, views, sockets."""
 
 from __future__ import annotations
 
-import mimetypes
-import secrets
-
 from .cast import APP_ID, BOT_ID, BOT_USER, TEAM_ID, TEAM_NAME, Member, UserGroup
-from .methods_chat import post_message
 from .web_api import Api, Method, flag, page_of
-from .workspace import File, Json, SlackError
+from .workspace import Json, SlackError
 
 
 def api_test(_api: Api, args: Json) -> Json:
@@ -136,53 +132,6 @@ def view_publish(api: Api, args: Json) -> Json:
     return {"view": api.views.publish(args.get("user_id"), args.get("view"), args.get("hash"))}
 
 
-def upload_url(api: Api, args: Json) -> Json:
-    """files.getUploadURLExternal."""
-    try:
-        length = int(args.get("length") or 0)
-    except ValueError as error:
-        raise SlackError("invalid_arguments") from error
-    if not args.get("filename") or length <= 0:
-        raise SlackError("invalid_arguments")
-    file_id = "F" + secrets.token_hex(5).upper()
-    api.workspace.files[file_id] = File(file_id, str(args["filename"]), length)
-    return {"upload_url": f"{api.base_url}/_upload/{file_id}", "file_id": file_id}
-
-
-def complete_upload(api: Api, args: Json) -> Json:
-    """files.completeUploadExternal: the type is known only from now on; shares into a channel when asked."""
-    files = args.get("files")
-    if not isinstance(files, list) or not files:
-        raise SlackError("invalid_arguments")
-    done = []
-    for entry in files:
-        file = api.workspace.files.get(str(entry.get("id")))
-        if file is None or len(file.content) != file.length:
-            raise SlackError("file_not_found" if file is None else "invalid_upload")
-        file.title, file.complete = str(entry.get("title") or file.name), True
-        file.mimetype = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        done.append(file_body(api, file))
-    if args.get("channel_id"):
-        names = ", ".join(f["title"] for f in done)
-        text = str(args.get("initial_comment") or names)
-        post_message(api, {"channel": args["channel_id"], "text": text, "thread_ts": args.get("thread_ts")})
-    return {"files": done}
-
-
-def file_body(api: Api, file: File) -> Json:
-    """A file as files.info shows it."""
-    body = {"id": file.id, "name": file.name, "title": file.title, "mimetype": file.mimetype, "size": file.length}
-    return body | {"url_private": f"{api.base_url}/_files/{file.id}", "user": BOT_USER}
-
-
-def file_info(api: Api, args: Json) -> Json:
-    """files.info."""
-    file = api.workspace.files.get(str(args.get("file") or ""))
-    if file is None or not file.complete:
-        raise SlackError("file_not_found")
-    return {"file": file_body(api, file)}
-
-
 METHODS = {
     "api.test": Method(api_test, (), 5, "none"),
     "auth.test": Method(auth_test, (), 5),
@@ -196,7 +145,4 @@ METHODS = {
     "views.push": Method(view_push, (), 4),
     "views.update": Method(view_update, (), 4),
     "views.publish": Method(view_publish, (), 4),
-    "files.getUploadURLExternal": Method(upload_url, ("files:write",), 4),
-    "files.completeUploadExternal": Method(complete_upload, ("files:write",), 4),
-    "files.info": Method(file_info, ("files:read",), 4),
 }

@@ -27,6 +27,7 @@ def shown_message(channel: Channel, message: Message, names: dict[str, str]) -> 
         "text": message.text,
         "blocks": message.blocks,
         "attachments": message.attachments,
+        "files": message.files,
         "ephemeral": message.ephemeral_for is not None,
         "edited": message.edited and not message.by_app,
         "deleted": message.deleted,

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from . import methods_chat, methods_more, methods_rooms
+from . import methods_chat, methods_files, methods_more, methods_rooms
 from .acts import Acts
 from .cast import DEFAULT_CHANNELS, DEFAULT_GROUPS, DEFAULT_PEOPLE, ChannelSeed, Member, UserGroup, read_manifest
 from .delivery import ACK_SECONDS, EVENT_RETRIES, Delivery
@@ -25,7 +25,7 @@ from .views import Views
 from .web_api import Api, WebApi
 from .workspace import Workspace
 
-METHODS = methods_chat.METHODS | methods_rooms.METHODS | methods_more.METHODS
+METHODS = methods_chat.METHODS | methods_rooms.METHODS | methods_more.METHODS | methods_files.METHODS
 _START_SECONDS = 10.0
 
 

@@ -34,6 +34,7 @@ class Message:
     blocks: list[Json] = field(default_factory=list)
     attachments: list[Json] = field(default_factory=list)
     metadata: Json | None = None
+    files: list[Json] = field(default_factory=list)
     thread_ts: str | None = None
     ephemeral_for: str | None = None
     edited: bool = False
@@ -63,6 +64,8 @@ class Message:
             body["blocks"] = self.blocks
         if self.attachments:
             body["attachments"] = self.attachments
+        if self.files:
+            body["files"] = self.files
         if self.thread_ts:
             body["thread_ts"] = self.thread_ts
         if self.edited:

@@ -30,6 +30,13 @@ function Content({ channel, message }) {
     ${(message.attachments ?? []).map((a) => html`<${Attachment} attachment=${a} scope=${scope} />`)}`;
 }
 
+function Files({ message }) {
+  if (!message.files?.length || message.deleted) return null;
+  return html`<p class="files">${message.files.map((f) => html`
+    <a href=${`/_files/${encodeURIComponent(f.id)}`} download=${f.name} key=${f.id}>📄 ${f.title}</a>
+    <span> ${f.name}, ${Math.max(1, Math.round(f.size / 1000))} kB</span>`)}</p>`;
+}
+
 function Reactions({ message }) {
   const all = Array.isArray(message.reactions) ? message.reactions : [];
   if (!all.length) return null;
@@ -92,6 +99,7 @@ function Drawn({ channel, message, compact, inThread }) {
         ${message.ephemeral ? html`<${OnlyYou} message=${message} />` : null}
         ${compact ? null : html`<${Heading} author=${author} message=${message} bot=${message.bot || author.is_bot} />`}
         <${Content} channel=${channel} message=${message} />
+        <${Files} message=${message} />
         <${Reactions} message=${message} />
         ${inThread ? null : html`<${Replies} message=${message} openThread=${openThread} />`}
       </div>

@@ -45,7 +45,7 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
         standing = desk.promotions.standing(view)
         shown = forms.details(view, desk.awaited(view), str(actor), standing)
-        desk.quick.views_open(trigger_id=body["trigger_id"], view=shown)
+        desk.quick.views_open(trigger_id=body["trigger_id"], view=evidence.offered(desk, actor, view, shown))
         ack()
 
     def approve_limited(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
