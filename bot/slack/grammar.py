@@ -151,6 +151,13 @@ class At:
     stage: str = ""
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """`/promote evidence P-12`: everything known of it, as a file."""
+
+    promotion: str
+
+
 PROMOTE_USAGE = "`/promote MODEL VERSION [to STAGE] [because REASON]`"
 WHY_USAGE = "`/promote why MODEL VERSION [STAGE]`"
 STATUS_USAGE = "`/promote status [MODEL]`"
@@ -166,6 +173,7 @@ GLASS_USAGE = "`/promote break-glass MODEL VERSION to STAGE because REASON`"
 REVIEW_USAGE = "`/promote review P-12 [because WHAT YOU FOUND]`"
 DIGEST_USAGE = "`/promote digest on`, or `/promote digest off`"
 AT_USAGE = "`/promote at MODEL TIME [STAGE]`"
+EVIDENCE_USAGE = "`/promote evidence P-12`"
 
 _BECAUSE = re.compile(r"(?:^|\s)because(?:\s+|$)", re.IGNORECASE)
 
@@ -306,9 +314,15 @@ def _at(words: list[str], _reason: str | None) -> At:
     return At(*plain)
 
 
+def _evidence(words: list[str], _reason: str | None) -> Evidence:
+    if len(words) != 1:
+        raise BadInput("text", f"Of which promotion? Write {EVIDENCE_USAGE}.")
+    return Evidence(words[0])
+
+
 Command = (
     OpenForm | Help | Status | Why | Promote | Stop | Resume | Veto | Unveto | Release | Delegate | DelegateOff
-    | DelegateShow | BreakGlass | Review | PersonalDigest | At
+    | DelegateShow | BreakGlass | Review | PersonalDigest | At | Evidence
 )  # fmt: skip
 
 _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
@@ -323,6 +337,7 @@ _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
     "review": _review,
     "digest": _digest,
     "at": _at,
+    "evidence": _evidence,
 }
 
 

@@ -24,6 +24,7 @@ NEEDS = {
     "auth_test": set(),
     "chat_getPermalink": set(),
     "views_open": set(),
+    "views_push": set(),
     "views_update": set(),
     "views_publish": set(),
     "chat_postMessage": {"chat:write", "chat:write.public"},

@@ -14,6 +14,7 @@ from bot.slack.grammar import (
     Delegate,
     DelegateOff,
     DelegateShow,
+    Evidence,
     Help,
     OpenForm,
     PersonalDigest,
@@ -90,6 +91,8 @@ UNDERSTOOD = {
     "at fraud 2026-05-01 9:30 in production": At("fraud", "2026-05-01T09:30", "production"),
     "AT fraud yesterday production": At("fraud", "yesterday", "production"),
     "at": None,
+    "evidence P-12": Evidence("P-12"),
+    "evidence": None,
     "at fraud": None,
     "at fraud now production too": None,
 }
@@ -141,7 +144,7 @@ def test_no_text_behind_a_command_does_more_than_be_refused(text: str) -> None:
 
 @given(st.text().filter(lambda name: name.split() == [name]), st.text().filter(lambda name: name.split() == [name]))
 def test_names_come_out_as_they_were_typed(model: str, version: str) -> None:
-    special = {"to", "because", "why", "status", "help", "at"}
+    special = {"to", "because", "why", "status", "help", "at", "evidence"}
     if {model.lower(), version.lower()} & special or "&" in model + version:
         return
     assert promote_command(f"{model} {version}") == Promote(model, version)

@@ -24,6 +24,7 @@ HELP = [
         f"• {grammar.WHY_USAGE} says privately what is in the way, and who can clear it.\n"
         f"• {grammar.STATUS_USAGE} says what is under way, and who serves.\n"
         f"• {grammar.AT_USAGE} says who served then, and who had approved that.\n"
+        f"• {grammar.EVIDENCE_USAGE} sends you everything known of a promotion, for an auditor.\n"
         f"• {grammar.ROLLBACK_USAGE} shows what would change, and one red button; `/rollback` alone opens a form."
     ),
     section(

@@ -28,15 +28,21 @@ def register(app: App, desk: Desk) -> None:
     """Listen to the button."""
 
     def wanted(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
-        view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
-        desk.promotions.permissions.refuse_evidence(desk.actor(body["user"]), view.stage)
+        number = OfPromotion.read(action.get("value")).promotion
+        said = order(desk, desk.actor(body["user"]), number)
         if body.get("view"):
-            answer = forms.done(view.ref, f"The evidence of {view.ref} is on its way to you, as a direct message.")
-            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
-        desk.later(send, desk, body, view)
+            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=forms.done(f"P-{number}", said))
         ack()
 
     app.action(ids.EVIDENCE)(wanted)
+
+
+def order(desk: Desk, actor: Actor, promotion_id: int) -> str:
+    """Have a promotion's evidence sent to somebody; what they are told meanwhile. Raises `Refused`, `Unavailable`."""
+    view = desk.promotions.view(promotion_id)
+    desk.promotions.permissions.refuse_evidence(actor, view.stage)
+    desk.later(_send, desk, actor.id, view)
+    return f"The evidence of {view.ref} is on its way to you, as a direct message."
 
 
 def offered(desk: Desk, actor: Actor, view: PromotionView, details: dict[str, Any]) -> dict[str, Any]:
@@ -49,13 +55,13 @@ def offered(desk: Desk, actor: Actor, view: PromotionView, details: dict[str, An
     return details | {"blocks": [*details["blocks"][:99], {"type": "actions", "elements": [offer]}]}
 
 
-def send(desk: Desk, body: dict[str, Any], view: PromotionView) -> None:
-    """The page, to whoever asked; or one sentence why not. Run it by `later`."""
+def _send(desk: Desk, user: str, view: PromotionView) -> None:
+    """The page, to whoever asked; or one sentence why not."""
     with desk.database.read() as session:
         made = document(collect(session, view.id, desk.promotions.clock()))
     about = f"The evidence of {view.ref}: {escape(view.title, 300)}. Open it in a browser; it says how to verify it."
     try:
-        channel = desk.client.conversations_open(users=body["user"]["id"])["channel"]["id"]
+        channel = desk.client.conversations_open(users=user)["channel"]["id"]
         desk.client.files_upload_v2(
             channel=channel,
             filename=f"baton-{view.ref}.html",
@@ -66,7 +72,7 @@ def send(desk: Desk, body: dict[str, Any], view: PromotionView) -> None:
     except (SlackClientError, OSError) as error:
         code = code_of(error) if isinstance(error, SlackApiError) else type(error).__name__
         log.warning("the evidence of %s could not be sent: %s", view.ref, code)
-        desk.tell(body, _not_sent(view, code))
+        desk.tell({"user": {"id": user}}, _not_sent(view, code))
 
 
 def _not_sent(view: PromotionView, code: str) -> str:

@@ -9,6 +9,7 @@ from bot.slack import grammar
 from bot.slack.blocks import forms, history
 from bot.slack.blocks.text import date, notice, person, plain
 from bot.slack.desk import Desk
+from bot.slack.listeners import evidence
 from core import preferences
 from core.domain.errors import NotFound
 from core.domain.model import Actor
@@ -34,6 +35,7 @@ def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
         grammar.Review: lambda o: _review(desk, actor, o),
         grammar.PersonalDigest: lambda o: _digest(desk, actor, o),
         grammar.At: lambda o: _at(desk, actor, o),
+        grammar.Evidence: lambda o: _said(evidence.order(desk, actor, number(o.promotion))),
     }
     return orders[type(order)](order)
 

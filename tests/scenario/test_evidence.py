@@ -1,0 +1,109 @@
+"""What an auditor asks for, in Slack: the evidence of a promotion as a file, and who served when."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot import verify_evidence
+from bot.local_slack.person import Json, Person, labels, shown_text
+from tests.scenario.world import BOB, MODEL, Baton, wait
+
+
+def details(baton: Baton, person: Person, card: Json) -> Json:
+    baton.click(person, card, "Details")
+    return person.wait_for_view(predicate=lambda view: view["title"]["text"] == "P-1")
+
+
+def evidence(person: Person) -> Json:
+    return person.wait_for_message("app", lambda m: "The evidence of P-1" in shown_text(m) and bool(m["files"]))
+
+
+@pytest.mark.parametrize("delivery", ["http", "socket"])
+def test_the_evidence_comes_as_a_page_by_direct_message_and_verifies(baton: Baton, tmp_path: Path) -> None:
+    baton.promoted("7")
+    said = baton.command(baton.carol, "/promote evidence P-1")
+    assert "The evidence of P-1 is on its way to you, as a direct message." in shown_text(said)
+
+    message = evidence(baton.carol)
+
+    assert message["text"].startswith(f"The evidence of P-1: {MODEL} 7 → production.")
+    [file] = message["files"]
+    assert (file["name"], file["mimetype"]) == ("baton-P-1.html", "text/html")
+    path = tmp_path / "baton-P-1.html"
+    path.write_bytes(httpx.get(file["url_private"], trust_env=False).content)
+    assert verify_evidence.main(str(path))
+    made = json.loads(unescape(re.search(r'<pre id="data">(.*?)</pre>', path.read_text("utf-8"), re.DOTALL)[1]))  # type: ignore[index]
+    assert [each["by"]["actor"] for each in made["decisions"]] == [f"user:{BOB}", "user:U03CAROL"]
+    [deployed] = made["deployments"]
+    assert deployed["key"] == baton.receiver.hooks[0].id
+    assert made["served"][0]["until"] is None
+    assert made["audit"]["sound"] is True
+
+
+def waiting(baton: Baton) -> Json:
+    baton.register("7")
+    return baton.ask("7")
+
+
+def test_only_those_who_may_approve_or_roll_back_are_offered_it(baton: Baton) -> None:
+    card = waiting(baton)
+    for person in (baton.alice, baton.mallory):
+        assert "Evidence" not in labels(details(baton, person, card))
+        said = shown_text(baton.command(person, "/promote evidence P-1"))
+        assert "You may not have the evidence of promotions to production: that takes on-call or ml-leads" in said
+    baton.click(baton.bob, details(baton, baton.bob, card), "Evidence")
+    baton.bob.wait_for_view(predicate=lambda each: "is on its way to you" in shown_text(each))
+    assert evidence(baton.bob)["files"]
+    assert not any(each["files"] for each in baton.mallory.dms())
+
+
+def test_without_the_scope_one_sentence_says_how_to_mend_it(baton: Baton) -> None:
+    waiting(baton)
+    baton.excused = {"files.getUploadURLExternal"}
+    baton.fault("files.getUploadURLExternal", error="missing_scope")
+    baton.command(baton.bob, "/promote evidence P-1")
+    said = shown_text(baton.bob.wait_for_message("app", lambda m: "files:write" in shown_text(m)))
+    assert "baton evidence P-1" in said
+
+
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+def test_when_slack_takes_no_file_it_is_said(baton: Baton, method: str) -> None:
+    waiting(baton)
+    baton.fault(method, status=503)
+    baton.command(baton.bob, "/promote evidence P-1")
+    baton.bob.wait_for_message("app", lambda m: "Slack did not take the evidence of P-1" in shown_text(m))
+
+
+def test_whoever_asks_is_told_privately_who_served_then(baton: Baton) -> None:
+    baton.promoted("6")
+    baton.promoted("7")
+    offer = baton.command(baton.bob, f"/rollback {MODEL} production because false alarms")
+    baton.click(baton.bob, offer, "Roll back to 6")
+    baton.card(f"Rolled back: {MODEL} 6 serves production again")
+    wait(lambda: baton.champion() == "6", "the champion")
+
+    now = shown_text(baton.command(baton.mallory, f"/promote at {MODEL} now"))
+    assert "*production: 6*, from <!date^" in now
+    assert f"by P-3, a rollback, asked for by <@{BOB}>; nobody had to approve" in now
+    before = baton.api("GET", "/promotions/P-2").json()["ended_at"]
+    then = shown_text(baton.command(baton.alice, f"/promote at {MODEL} {before} production"))
+    assert "*production: 7*, from <!date^" in then
+    assert f"approved by <@{BOB}> (ml-leads), <@U03CAROL> (risk)" in then
+    assert "replaced by P-3" in then
+    assert "artifact sha256:" in then
+    nobody = shown_text(baton.command(baton.alice, f"/promote at {MODEL} 2020-01-01 production"))
+    assert "Nobody served then." in nobody
+    for typed, sentence in (
+        (f"{MODEL} 2999-01-01", "is still to come; nobody knows the champion of then."),
+        (f"{MODEL} soon", "is not understood as a moment"),
+        ("nobody now", "There is no model called “nobody”."),
+        (f"{MODEL} now nowhere", "There is no stage “nowhere”; the policy has development, staging, production."),
+        (MODEL, "Which model, and when"),
+    ):
+        assert sentence in shown_text(baton.command(baton.alice, f"/promote at {typed}"))
