@@ -277,6 +277,24 @@ def test_a_file_is_uploaded_and_then_shown_in_a_message(slack: LocalSlack, clien
     assert "invalid slack file" in answer["response_metadata"]["messages"][0]
 
 
+def test_a_file_is_shared_only_where_the_app_is_and_by_the_channels_id(slack: LocalSlack, client: WebClient) -> None:
+    room = client.conversations_open(users="U02BOB")["channel"]["id"]
+    client.files_upload_v2(channel=room, filename="page.html", content="<p>", title="Page", initial_comment="Here")
+    [message] = client.conversations_history(channel=room)["messages"]
+    assert (message["text"], message["files"][0]["title"]) == ("Here", "Page")
+    for channel, error in (
+        ("U02BOB", "channel_not_found"),
+        ("#ml-promotions", "channel_not_found"),
+        ("C03GENERAL", "not_in_channel"),
+    ):
+        wrong = refusal(client.files_upload_v2, channel=channel, filename="page.html", content="<p>")
+        assert wrong["error"] == error
+    again = message["files"][0]["id"]
+    assert refusal(client.files_completeUploadExternal, files=[{"id": again}])["error"] == "file_not_found"
+    begun = client.files_getUploadURLExternal(filename="page.html", length=3)
+    assert refusal(client.files_completeUploadExternal, files=[{"id": begun["file_id"]}])["error"] == "invalid_upload"
+
+
 def test_blocks_validate_answers_the_errors(client: WebClient) -> None:
     assert client.api_call("blocks.validate", json={"blocks": [section("x")]})["ok"]
     answer = refusal(client.api_call, api_method="blocks.validate", json={"blocks": [section("")]})
