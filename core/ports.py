@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -148,6 +148,15 @@ WriteBackMode = Literal["alias", "stage", "copy", "tags-only"]
 
 
 @dataclass(frozen=True)
+class Place:
+    """What may be moved past Baton: an alias, a stage or a copy's alias of one model."""
+
+    model: str
+    mode: WriteBackMode
+    target: str
+
+
+@dataclass(frozen=True)
 class WriteBack:
     """What Baton decided, to be recorded in the registry that the version came from.
 
@@ -208,6 +217,15 @@ class Registry(Protocol):
 
     def current(self, model: str, mode: WriteBackMode, target: str) -> str | None:
         """The version that the registry's `target` holds now; None for nothing. Always None for `tags-only`."""
+
+    def held(self, places: Collection[Place]) -> dict[Place, str | None]:
+        """What each of many places holds now, as cheaply as can be; those that cannot be read for good are left out."""
+
+    def target(self, mode: WriteBackMode, model: str, stage: str, last: bool) -> str:
+        """What a decision for Baton's `stage` moves; `last` is the policy's last stage."""
+
+    def named(self, mode: WriteBackMode, target: str) -> str:
+        """A place in words, without its model: `the alias champion`."""
 
 
 class MetricsSource(Protocol):

@@ -33,6 +33,7 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
+    ADOPTED = "adopted"  #: it was put to use past Baton, and somebody who may makes that the truth
 
 
 S, E = State, Event
@@ -45,6 +46,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (S.EVALUATING, E.CANCELLED): S.CANCELLED,
     (S.EVALUATING, E.SUPERSEDED): S.SUPERSEDED,
     (S.EVALUATING, E.EXPIRED): S.EXPIRED,
+    (S.EVALUATING, E.ADOPTED): S.SUCCEEDED,
     (S.AWAITING_APPROVAL, E.QUORUM_REACHED): S.APPROVED,
     (S.AWAITING_APPROVAL, E.GLASS_BROKEN): S.APPROVED,
     (S.AWAITING_APPROVAL, E.REJECTED): S.REJECTED,

@@ -29,6 +29,15 @@ def cross_check(policy: Policy) -> Iterator[Wrong]:
     for pattern, override in policy.models.items():
         if override.registry is not None:
             yield from _known(("models", pattern, "registry"), override.registry, "registry", policy.registries)
+        if override.write_back is not None and not policy.registries:
+            yield (
+                ("models", pattern, "write_back"),
+                "there is no registry to write back to",
+                "define one under registries",
+            )
+    if len(policy.registries) > 1 and not any(each.registry for each in policy.models.values()):
+        problem = f"there are {len(policy.registries)}, and no model says which of them is its own"
+        yield ("registries",), problem, 'name one in models, such as "*": {registry: NAME}'
 
 
 def _arrival(stage: Stage) -> Iterator[Wrong]:

@@ -136,6 +136,7 @@ class SageMaker(Part):
 
     type: Literal["sagemaker"]
     region: Name
+    poll: Duration = timedelta(seconds=60)
 
 
 Registry = Annotated[

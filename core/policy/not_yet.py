@@ -27,10 +27,8 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("models.*.registry", "other registries"),
-    NotYet("models.*.write_back", "writing back to other registries"),
     NotYet("bundles", "bundles"),
-    NotYet("registries", "other registries"),
+    NotYet("registries.*.type", "SageMaker's registry", "remove it, or use mlflow", lambda kind: kind == "sagemaker"),
 )
 
 

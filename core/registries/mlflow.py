@@ -14,16 +14,20 @@ How to use it, in the order of a version's life:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from core.domain.errors import Refused
 from core.policy.connections import MLflow
-from core.ports import ForeignVersion, NotReady, Sighting, WriteBack, WriteBackMode, Written
+from core.ports import ForeignVersion, NotReady, Place, Sighting, WriteBack, WriteBackMode, Written
 from core.registries import mlflow_read, mlflow_write
 from core.registries.mlflow_metrics import whole
 from core.registries.mlflow_rest import Credentials, Rest, Row, credentials, quoted
 
 PAGE = 200
+#: So many aliases are asked for one by one; more are read off the listing of all models.
+FEW = 20
 #: MLflow keeps prompts as models; they are not.
 PROMPT = "mlflow.prompt.is_prompt"
 
@@ -46,11 +50,9 @@ class MLflowRegistry:
 
     def models(self) -> Iterator[str]:
         """The names of its models, prompts left out."""
-        for row in self._rest.pages("registered-models/search", "registered_models", max_results=PAGE):
-            if not isinstance(row.get("name"), str):
-                raise self._rest.puzzled("a model without a name")
+        for name, row in self._models():
             if not _is_prompt(row):
-                yield row["name"]
+                yield name
 
     def recent(self, since: datetime) -> Iterator[Sighting]:
         """Versions of any model created at `since` or later by the server's clock, newest first."""
@@ -94,6 +96,39 @@ class MLflowRegistry:
     def current(self, model: str, mode: WriteBackMode, target: str) -> str | None:
         """What `target` holds now: a version of the model, None, or, where it is neither, words for what is there."""
         return mlflow_write.current(self._rest, model, mode, target)
+
+    def held(self, places: Collection[Place]) -> dict[Place, str | None]:
+        """What each of many places holds now. Aliases are read off the listing of models, which tells them all."""
+        aliases = {place for place in places if place.mode == "alias"}
+        found: dict[Place, str | None] = {}
+        if len(aliases) > FEW:
+            listed = {name: mlflow_write.aliases_in(row) for name, row in self._models()}
+            found = {each: listed[each.model].get(each.target) for each in aliases if each.model in listed}
+        else:
+            aliases = set()
+        for place in set(places) - aliases:
+            with suppress(Refused):
+                found[place] = self.current(place.model, place.mode, place.target)
+        return found
+
+    def target(self, mode: WriteBackMode, model: str, stage: str, last: bool) -> str:
+        """What a decision for Baton's `stage` moves; `last` is the policy's last stage."""
+        return mlflow_write.default_target(mode, model, stage, last)
+
+    def named(self, mode: WriteBackMode, target: str) -> str:
+        """A place in words, without its model."""
+        words = {
+            "alias": f"the alias {target}",
+            "stage": f"the stage {target}",
+            "copy": f"the alias champion of {target}",
+        }
+        return words.get(mode, "nothing")
+
+    def _models(self) -> Iterator[tuple[str, Row]]:
+        for row in self._rest.pages("registered-models/search", "registered_models", max_results=PAGE):
+            if not isinstance(row.get("name"), str):
+                raise self._rest.puzzled("a model without a name")
+            yield row["name"], row
 
     def _sighting(self, row: Row) -> Sighting:
         name, number = row.get("name"), whole(row.get("version"))

@@ -274,8 +274,13 @@ def _aliases(rest: Rest, model: str) -> dict[str, str]:
         ) from None
     if not isinstance(found, dict) or found.get("name") != model:
         raise rest.puzzled(f"asked for {model}, it told of something else")
-    rows = found.get("aliases") or []
-    return {text(row.get("alias")): str(row.get("version")) for row in rows if isinstance(row, dict)}
+    return aliases_in(found)
+
+
+def aliases_in(row: Row) -> dict[str, str]:
+    """The aliases that a model's row tells, with the version of each."""
+    rows = row.get("aliases") or []
+    return {text(each.get("alias")): str(each.get("version")) for each in rows if isinstance(each, dict)}
 
 
 def _set_alias(rest: Rest, model: str, alias: str, version: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.domain.errors import StaleState
 from core.domain.lifecycle import ENDS, Event, next_state
 from core.domain.model import Actor, State
-from core.store import audit, messages
+from core.store import audit, messages, write_backs
 from core.store.tables import PromotionRow
 
 
@@ -51,6 +51,8 @@ def transition(
         at,
         {"from": expected.value, "to": target.value, "reason": reason} | (data or {}),
     )
+    if target in ENDS:
+        write_backs.want(session, promotion, event, target, at)
     if target in ENDS and promotion.requester.startswith("user:"):
         messages.tell_directly(session, promotion, promotion.requester.removeprefix("user:"), "end", at)
 

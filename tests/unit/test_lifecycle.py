@@ -48,9 +48,9 @@ def test_nothing_deploys_that_was_not_approved() -> None:
     }
 
 
-def test_nothing_succeeds_unverified() -> None:
+def test_nothing_succeeds_unverified_but_what_serves_already_and_is_adopted() -> None:
     into = {(state, event) for (state, event), target in TRANSITIONS.items() if target is State.SUCCEEDED}
-    assert into == {(State.VERIFYING, Event.VERIFICATION_PASSED)}
+    assert into == {(State.VERIFYING, Event.VERIFICATION_PASSED), (State.EVALUATING, Event.ADOPTED)}
 
 
 def test_whatever_touched_its_target_ends_only_by_what_the_target_did() -> None:
