@@ -1,0 +1,115 @@
+"""Looks at views in a real browser: goes where each is seen, in both themes and widths, measures and photographs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+
+from bot.slack import pacing
+from core.store.migrate import upgrade
+from core.store.database import Database
+from core.engine import Engine
+from tests.browser.conftest import PHONE
+from tests.browser.scenes import View, policy
+from tests.scenario.world import Baton
+
+MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A width and a theme."""
+
+    name: str
+    size: ViewportSize
+    theme: str
+
+    @property
+    def phone(self) -> bool:
+        return self.size["width"] < 760
+
+
+DESK: ViewportSize = {"width": 900, "height": 860}
+SMALL: ViewportSize = {"width": PHONE["width"], "height": PHONE["height"]}
+LOOKS = (
+    Look("phone", SMALL, "light"),
+    Look("phone-dark", SMALL, "dark"),
+    Look("desk", DESK, "light"),
+    Look("desk-dark", DESK, "dark"),
+)
+WHERE = {"channel": "C01PROMO", "thread": "C01PROMO", "form": "C01PROMO", "confirm": "C01PROMO"}
+FRAMES = {"home": ".home", "form": "dialog.modal", "confirm": "dialog.confirm", "thread": ".thread"}
+
+
+@contextmanager
+def office(folder: Path) -> Iterator[Baton]:
+    """Baton at the local Slack, for a day of scenes."""
+    url = f"sqlite:///{folder / 'baton.db'}"
+    database = Database(url)
+    upgrade(database.engine)
+    engine = Engine(database)
+    engine.migrate()
+    engine.stop()
+    database.dispose()
+    usual, pacing.PER_SECOND = pacing.PER_SECOND, 20.0
+    baton = Baton(folder, "http", policy(), url, patience=15.0)
+    try:
+        baton.open()
+        yield baton
+    finally:
+        baton.close()
+        pacing.PER_SECOND = usual
+
+
+class Studio:
+    """One window a person, kept open. `url` is the local Slack's."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self._pages: dict[str, tuple[Page, str]] = {}
+
+    def visit(self, view: View) -> tuple[Page, Locator]:
+        """The person's window with the view in it, and the view's own element."""
+        page, before = self._pages.get(view.user) or (self._browser.new_context(viewport=DESK).new_page(), "")
+        channel = WHERE.get(view.place, "baton")
+        thread = f"&thread={view.ts}" if view.place == "thread" else ""
+        place = f"?user={view.user}&channel={channel}&tab={'home' if view.place == 'home' else 'messages'}{thread}"
+        page.set_viewport_size(DESK)
+        if place != before or view.place == "home":
+            page.goto(f"{self._url}/{place}")
+        self._pages[view.user] = (page, place)
+        view.prepare(page)
+        element = page.locator(FRAMES.get(view.place) or f'[data-ts="{view.ts}"]').last
+        expect(element).to_contain_text(view.text)
+        return page, element
+
+    def wear(self, page: Page, look: Look) -> None:
+        """Have the window look so."""
+        page.emulate_media(color_scheme="dark" if look.theme == "dark" else "light", reduced_motion="reduce")
+        page.set_viewport_size(look.size)
+
+    def measure(self, element: Locator) -> dict[str, Any]:
+        """What measure.js finds of the element as it is drawn now."""
+        found: dict[str, Any] = element.evaluate(MEASURE)
+        return found
+
+    def photograph(self, page: Page, element: Locator, view: View, look: Look, path: Path) -> None:
+        """The view's element alone, whole where it is longer than the window, as a PNG file."""
+        if view.place in ("channel", "app", "home", "thread"):
+            inner = ".thread .scroll-inner" if view.place == "thread" else FRAMES.get(view.place)
+            box = (page.locator(inner) if inner else element).first
+            tall = box.evaluate("e => Math.ceil(e.scrollHeight)") + 260
+            page.set_viewport_size({"width": look.size["width"], "height": max(look.size["height"], tall)})
+        element.screenshot(path=path, animations="disabled", caret="hide")
+
+    def leave(self, page: Page, view: View) -> None:
+        """Close what the view opened in the window alone."""
+        if view.place == "confirm":
+            page.keyboard.press("Escape")
+            expect(page.locator("dialog.confirm")).to_have_count(0)
