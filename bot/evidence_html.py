@@ -161,7 +161,7 @@ def _gates(made: Json) -> Markup:
         (
             each["gate"] + (" (advisory: decides nothing)" if each["advisory"] else ""),
             _number(each["candidate"]) if each["metric"] else "",
-            _number(each["champion"]) if each["metric"] else "",
+            "" if each["champion"] is None else _number(each["champion"]),
             "" if each["change"] is None else f"{each['change']:+.6g}",
             _verdict(each["outcome"]),
             each["sentence"],
@@ -326,14 +326,10 @@ def _bound(made: Json) -> Markup:
 def _policy(made: Json) -> Markup:
     found = made["policy"]
     kept = lines(found["text"]) if found["text"] is not None else paragraph("The file was not kept.", kind="bad")
-    return section(
-        "Policy",
-        facts([("Version", found["version"]), ("Read", utc(found["read_at"]))]),
-        heading("The stage's rules as they were"),
-        _json(found["rules"]),
-        heading("The file"),
-        kept,
-    )
+    bound = made["evidence"]["facts"] is not None  # the stage's rules are in there
+    rules = () if bound else (heading("The stage's rules as they were"), _json(found["rules"]))
+    version = facts([("Version", found["version"]), ("Read", utc(found["read_at"]))])
+    return section("Policy", version, *rules, heading("The file"), kept)
 
 
 def _json(found: Any) -> Markup:
