@@ -23,8 +23,8 @@ STATEMENTS = (
         policy_version, verdicts, evidence_digest, created_at, updated_at, ended_at, end_reason, ended_by, ended_by_name)
         SELECT 'promotion', 'succeeded', 1 + i % {MODELS}, i, 'production', 'token:ci', 'ci', '', '{{"name": "production"}}',
         'old', '[]', '', {AT}, {AT}, {AT}, '', '', '' FROM numbers WHERE i <= :promotions ORDER BY i""",
-    f"""INSERT INTO decisions (promotion_id, actor, actor_name, kind, reason, groups, evidence_digest, at)
-        SELECT 1 + (i - 1) / 2, 'user:U' || (i % 2), '', 'approval', '', '[]', '', {AT}
+    f"""INSERT INTO decisions (promotion_id, actor, actor_name, principal, kind, reason, groups, evidence_digest, at)
+        SELECT 1 + (i - 1) / 2, 'user:U' || (i % 2), '', 'user:U' || (i % 2), 'approval', '', '[]', '', {AT}
         FROM numbers WHERE i <= 2 * :promotions ORDER BY i""",
     f"""INSERT INTO champions (model_id, stage, version_id, promotion_id, since, until)
         SELECT 1 + i % {MODELS}, 'production', i, i, {AT}, {AT} FROM numbers WHERE i <= :promotions - {MODELS} ORDER BY i""",
