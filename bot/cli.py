@@ -43,6 +43,8 @@ token_app = typer.Typer(help="API tokens (directly in the database).", no_args_i
 audit_app = typer.Typer(help="The audit chain (directly in the database).", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
+policy_app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(policy_app, name="policy")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 Model = Annotated[str, typer.Argument(help="The registered model's name.")]
@@ -334,6 +336,27 @@ def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")])
     from bot.direct import revoke_token
 
     _say(revoke_token(name))
+
+
+@policy_app.command("test")
+def policy_test(
+    file: Annotated[str, typer.Argument(help="The changed policy file; else that of BATON_CONFIG.")] = "",
+    since: Annotated[str, typer.Option(help="Only promotions asked for since then: a day or a moment.")] = "",
+    model: Annotated[str, typer.Option(help="Only promotions of this model.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many, the newest first.")] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """Judge past promotions by a changed policy file, and list those whose outcome would differ."""
+    from bot import terminal
+    from bot.direct import test_policy
+
+    different, judged = test_policy(file, since, model, limit)
+    if as_json:
+        _print_json({"judged": judged, "differ": [each.__dict__ for each in different]})
+    else:
+        _say(terminal.differences(different, judged))
+    if different:
+        raise typer.Exit(REFUSED)
 
 
 @audit_app.command("verify")

@@ -16,11 +16,13 @@ from bot.settings import Settings
 from bot.terminal import ago, safe, table
 from core.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from core.domain.model import Actor
+from core.policy.load import load_file
 from core.store import audit
 from core.store.database import Database, normalise
 from core.store.health import AWAY, trouble
 from core.store.migrate import newer, upgrade
 from core.tokens import Tokens
+from core.whatif import Judged, judge_past
 
 MANIFEST_STEPS = """Next, create the Slack app:
   1. Open https://api.slack.com/apps, “Create New App”, “From an app manifest”, choose your workspace,
@@ -199,6 +201,21 @@ def export_audit(since: str, until: str, model: str) -> Iterator[str]:
             if (start is None or event.at >= start) and (end is None or event.at < end):
                 yield json.dumps(audit.as_dict(event))
             session.expunge(event)
+
+
+# -- policy ------------------------------------------------------------------------------------------------------
+
+
+def test_policy(file: str, since: str, model: str, limit: int) -> tuple[list[Judged], int]:
+    """(past promotions that a policy file would have decided otherwise, how many were judged).
+
+    Raises `PolicyError` with its findings, and `BadInput`.
+    """
+    start = _moment(since, "since")
+    policy = load_file(Path(file) if file else Settings.load().config)
+    with opened() as database:
+        judged = list(judge_past(database, policy, start, model, limit))
+    return [each for each in judged if each.differs], len(judged)
 
 
 def _moment(text: str, option: str) -> datetime | None:

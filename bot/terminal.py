@@ -139,6 +139,13 @@ def promotions(found: Sequence[Json]) -> str:
     return table(("ID", "MODEL", "VERSION", "STAGE", "STATE", "ASKED BY", "WHEN"), rows)
 
 
+def differences(found: Sequence[Any], judged: int) -> str:
+    """The past promotions that a changed policy would have decided otherwise, and how many were judged."""
+    lines = [f"{each.ref} {safe(each.title)}: {each.happened}; {safe(each.would)}" for each in found]
+    said = "1 promotion" if judged == 1 else f"{judged:,} promotions"
+    return "\n".join([*lines, f"{len(found):,} of {said} would differ."])
+
+
 def blockers(found: Sequence[Json]) -> str:
     """What stands in the way, and what would clear it."""
     lines = []
