@@ -74,6 +74,7 @@ class Server:
             target.close()
         for source in self.services.sources.values():
             source.close()
+        self.services.registries.close()
         self.database.dispose()
 
     def _refuse_old_database(self) -> None:
@@ -101,6 +102,8 @@ class Server:
         self._every(120, "directory", services.directory.warm)
         self._every(86_400, "prune", lambda: services.engine.prune(now()))
         self._every(3_600, "idempotency", lambda: idempotency.prune(self.database, now()))
+        for seconds, name, sweep in services.registries.jobs():
+            self._every(seconds, name, sweep)
         self.scheduler.start()
 
     def _every(self, seconds: int, name: str, act: Callable[[], Any]) -> None:

@@ -21,6 +21,8 @@ from bot.slack.connection import SlackConnection
 from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
+from bot.wiring_registries import RegistryRoom
+from bot.wiring_registries import renderers as registry_renderers
 from core.alerts import Alerts
 from core.barriers import Barriers
 from core.boards import Boards, local_day
@@ -79,6 +81,7 @@ class Services:
     targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
     metrics: Metrics
+    registries: RegistryRoom
     directory: SlackDirectory
     messages: Messages
     desk: Desk
@@ -170,6 +173,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         targets=targets,
         tokens=Tokens(database, clock),
         metrics=metrics,
+        registries=RegistryRoom(settings, promotions, desk.registration, metrics),
         directory=directory,
         messages=messages,
         desk=desk,
@@ -186,6 +190,7 @@ def _messages(
     renderers = {
         "digest": digest_renderer(boards, directory),
         "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
+        **registry_renderers(promotions),
     }
     return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error)
 

@@ -80,7 +80,7 @@ class Drifts:
         for each, place in places.items():
             if place is None:
                 continue
-            there = held.get(place) or ""
+            there = _shown(held.get(place))
             if there != standing.get((each.model, each.stage), each.expected):
                 self._compare(registry, each, place, since, now)
         return len(places)
@@ -89,7 +89,7 @@ class Drifts:
         """Look at one place again and write down what is different, unless Baton decided something meanwhile."""
         said = ""
         try:
-            there = registry.current(place.model, place.mode, place.target) or ""
+            there = _shown(registry.current(place.model, place.mode, place.target))
         except Refused as no:  # renamed or deleted
             there, said = "", no.sentence
         with self.database.change() as session:
@@ -241,3 +241,8 @@ class Drifts:
             )
         if active is not None:
             self.promotions.supersede(session, active, actor, now, why)
+
+
+def _shown(there: str | None) -> str:
+    """A version, or words that fit into a button; "" for nothing."""
+    return (there or "")[:200]

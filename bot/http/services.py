@@ -45,6 +45,13 @@ class Hearing(Protocol):
     def act(self, now: datetime) -> list[int]: ...  # noqa: D102
 
 
+class HearingRegistries(Protocol):
+    """Other registries, as far as their webhooks go."""
+
+    def secret(self, name: str) -> str: ...  # noqa: D102
+    def hear(self, name: str, delivery: str, model: str) -> bool: ...  # noqa: D102
+
+
 class Services(Protocol):
     """The parts that the HTTP side calls; read-only to it."""
 
@@ -66,6 +73,8 @@ class Services(Protocol):
     def deployments(self) -> Any: ...  # noqa: D102
     @property
     def alerts(self) -> Hearing: ...  # noqa: D102
+    @property
+    def registries(self) -> HearingRegistries: ...  # noqa: D102
     @property
     def tokens(self) -> Tokens: ...  # noqa: D102
     @property

@@ -24,6 +24,7 @@ from core.decisions import Decisions
 from core.delegating import Delegating
 from core.domain.model import Actor
 from core.domain.views import PromotionView
+from core.drifting import Drifts
 from core.glass import Glass
 from core.policy.schema import Policy
 from core.promotions import Promotions
@@ -67,6 +68,11 @@ class Desk:
     def database(self) -> Database:
         """The registry database."""
         return self.promotions.database
+
+    @property
+    def drifts(self) -> Drifts:
+        """What was moved in registries past Baton."""
+        return Drifts(self.promotions)
 
     def actor(self, user: dict[str, Any]) -> Actor:
         """The person behind a payload. Somebody new is asked after in the background, so that they have a name next time."""

@@ -51,6 +51,13 @@ class OfProposal(Payload):
     proposal: int
 
 
+class OfDrift(Payload):
+    """A button of what was moved past Baton: and what was shown to be there."""
+
+    drift: int
+    found: str = ""
+
+
 class OfGlass(Payload):
     """The red button of break-glass: what was shown when it was offered."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.domain.errors import NotFound
@@ -61,6 +61,11 @@ def standing(session: Session, name: str) -> dict[tuple[str, str], str]:
         select(DriftRow.model, DriftRow.stage, DriftRow.found).where(DriftRow.origin == name, DriftRow.state == "open")
     )
     return {(row.model, row.stage): row.found for row in rows}
+
+
+def open_count(session: Session) -> int:
+    """How many are not settled."""
+    return session.scalar(select(func.count()).select_from(DriftRow).where(DriftRow.state.in_(OPEN))) or 0
 
 
 def find(session: Session, model: str, stage: str) -> DriftRow | None:

@@ -177,6 +177,7 @@ class Office:
             "SLACK_SIGNING_SECRET": self.slack.signing_secret,
             "HOOK_SECRET": SECRET,
             "ALERT_TOKEN": "an-alert-token",
+            "MLFLOW_WEBHOOK_SECRET": "an-mlflow-secret",
         }
         return given | ({"SLACK_APP_TOKEN": self.slack.app_token} if self.delivery == "socket" else {})
 
