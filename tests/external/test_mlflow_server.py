@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,13 +21,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bot.local_slack.person import shown_text
 from core.domain.errors import NotAllowed
-from core.ports import ForeignVersion, NotReady
+from core.ports import ForeignVersion, NotReady, Place
 from core.registration import validate
 from core.registries.mlflow import MLflowRegistry
 from core.registries.mlflow_events import verify_webhook
 from tests.fakes.mlflow import HOST_REFUSED
 from tests.fakes.mlflow_contract import CLIENT, MLflowContract, Trainer
+from tests.scenario.world import Baton, wait
 
 PYTHON = os.environ.get("BATON_MLFLOW", "")
 ROOT = Path(__file__).parents[2]
@@ -231,3 +233,93 @@ def test_a_version_that_is_still_training_waits(server: str, registry: MLflowReg
     found = registry.read(trainer.model, "1")
     assert isinstance(found, ForeignVersion)
     assert [each.value for each in found.given.measurements] == [0.9]
+
+
+STORY = """
+version: 1
+slack: {channel: "#ml-promotions"}
+groups: {leads: [U02BOB, U03CAROL]}
+stages:
+  - name: development
+  - name: production
+    gates: [{metric: auc, at_least: 0.9}, {lineage: [code]}]
+    approvals: {quorum: 1, from: [{group: leads}]}
+    deploy: {target: prod-hook}
+targets:
+  prod-hook: {type: webhook, url: "HOOK_URL", secret_env: HOOK_SECRET}
+models:
+  story-*: {registry: mlflow, write_back: alias}
+registries:
+  mlflow: {type: mlflow, url: "SERVER", poll: 1s}
+"""
+TRAINING = """
+import sys, mlflow
+with mlflow.start_run() as run:
+    mlflow.set_tags({"mlflow.user": "erin@example.com", "mlflow.source.git.repoURL": "https://git.example.com/story",
+                     "mlflow.source.git.commit": "0123abcd"})
+    mlflow.log_metric("auc", 0.95)
+client = mlflow.MlflowClient()
+name = sys.argv[1]
+if not client.search_registered_models(f"name='{name}'"):
+    client.create_registered_model(name)
+client.create_model_version(name, run.info.artifact_uri, run.info.run_id)
+"""
+
+
+@pytest.fixture
+def baton(server: str, tmp_path: Path, new_database: Callable[[str, Path], str]) -> Iterator[Baton]:
+    office = Baton(tmp_path, "http", STORY.replace("SERVER", server), new_database("sqlite", tmp_path), 15.0)
+    try:
+        office.open()
+        yield office
+        office.check_laws()
+    finally:
+        office.close()
+
+
+def train(server: str, model: str) -> None:
+    subprocess.run(
+        [PYTHON, "-c", TRAINING, model],
+        env=quiet(MLFLOW_TRACKING_URI=server),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def test_from_training_to_an_alias_that_is_put_back(server: str, baton: Baton) -> None:
+    """What a script registers is known, promoted in Slack and told to MLflow; what is moved there by hand is put back."""
+    trainer = Trainer(server)
+    trainer.model = f"story-{trainer.model[-8:]}"
+    for version in ("1", "2"):
+        train(server, trainer.model)
+        path = f"/models/{trainer.model}/versions/{version}"
+        wait(lambda path=path: baton.api("GET", path).status_code == 200, "the version to arrive")
+    metrics = baton.api("GET", f"/models/{trainer.model}/versions/1").json()["metrics"]
+    assert [(each["name"], each["value"]) for each in metrics] == [("auc", 0.95)]
+
+    baton.command(baton.alice, f"/promote {trainer.model} 1 to production")
+    baton.approve(baton.card("P-1"), baton.bob)
+    baton.card(f"{trainer.model} 1 is champion of production")
+    wait(lambda: trainer.aliases() == {"champion": "1"}, "the alias to follow")
+    assert trainer.tags("1")["baton.request"] == "P-1"
+
+    trainer.post("registered-models/alias", name=trainer.model, alias="champion", version="2")
+    moved = baton.card("Moved past Baton: ")
+    assert "The alias champion holds *2*, and *1* is Baton's champion of production." in shown_text(moved)
+    assert baton.champion(model=trainer.model) == "1"
+    baton.click(baton.bob, moved, "Revert to 1")
+    baton.card("Put back: ")
+    assert trainer.aliases() == {"champion": "1"}
+
+
+def test_its_listing_of_models_tells_their_aliases(
+    server: str, registry: MLflowRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.registries.mlflow.FEW", 0)
+    trainer = Trainer(server)
+    place = Place(trainer.model, "alias", "champion")
+    version = trainer.version()
+    assert registry.held([place]) == {place: None}
+    trainer.post("registered-models/alias", name=trainer.model, alias="champion", version=version)
+    assert registry.held([place]) == {place: version}
