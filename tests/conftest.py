@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
 
@@ -23,6 +24,9 @@ from core.store.database import Database
 from core.store.migrate import upgrade
 
 DIALECTS = ("sqlite", "postgresql")
+#: A machine that has more to do is slow, and no test is about that.
+settings.register_profile("baton", deadline=None)
+settings.load_profile("baton")
 
 
 def _prepare(url: str | URL) -> None:

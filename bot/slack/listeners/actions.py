@@ -23,7 +23,9 @@ from core.domain.views import PromotionView, RollbackPlan
 
 def register(app: App, desk: Desk) -> None:
     """Listen to every button."""
-    for action_id, listener in (_on_promotions(desk) | _on_rollbacks(desk) | _on_glass(desk)).items():
+    for action_id, listener in (
+        _on_promotions(desk) | _in_details(desk) | _on_rollbacks(desk) | _on_glass(desk)
+    ).items():
         app.action(action_id)(listener)
 
 
@@ -48,6 +50,10 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         desk.quick.views_open(trigger_id=body["trigger_id"], view=evidence.offered(desk, actor, view, shown))
         ack()
 
+    return {ids.APPROVE: approve, ids.REJECT: reject, ids.DETAILS: details}
+
+
+def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
     def approve_limited(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
         desk.quick.views_push(trigger_id=body["trigger_id"], view=forms.limit(view))
@@ -71,9 +77,6 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         ack()
 
     return {
-        ids.APPROVE: approve,
-        ids.REJECT: reject,
-        ids.DETAILS: details,
         ids.WITHDRAW: withdraw,
         ids.WITHDRAW_APPROVAL: withdraw_approval,
         ids.APPROVE_LIMITED: approve_limited,

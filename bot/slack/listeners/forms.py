@@ -78,17 +78,12 @@ def _submissions(app: App, desk: Desk) -> None:
             return
         ack(response_action="update", view=asked)
 
-    def reject(ack: Ack, body: dict[str, Any]) -> None:
-        wanted = OfPromotion.read(body["view"]["private_metadata"])
-        reason = selected(body["view"]["state"]["values"], ids.REASON)
-        try:
-            desk.decisions.reject(desk.actor(body["user"]), wanted.promotion, reason)
-        except BatonError as error:
-            ack(response_action="errors", errors={ids.REASON: _short(error)})
-            return
-        redraw_home(desk, body)
-        ack()
+    app.view(ids.PROMOTE_FORM)(promote)
+    app.view(ids.ROLLBACK_FORM)(rollback)
+    _decisions(app, desk)
 
+
+def _decisions(app: App, desk: Desk) -> None:
     def limited(ack: Ack, body: dict[str, Any]) -> None:
         wanted = OfPromotion.read(body["view"]["private_metadata"])
         values = body["view"]["state"]["values"]
@@ -103,9 +98,18 @@ def _submissions(app: App, desk: Desk) -> None:
             return
         ack(response_action="clear")
 
+    def reject(ack: Ack, body: dict[str, Any]) -> None:
+        wanted = OfPromotion.read(body["view"]["private_metadata"])
+        reason = selected(body["view"]["state"]["values"], ids.REASON)
+        try:
+            desk.decisions.reject(desk.actor(body["user"]), wanted.promotion, reason)
+        except BatonError as error:
+            ack(response_action="errors", errors={ids.REASON: _short(error)})
+            return
+        redraw_home(desk, body)
+        ack()
+
     app.view(ids.LIMIT_FORM)(limited)
-    app.view(ids.PROMOTE_FORM)(promote)
-    app.view(ids.ROLLBACK_FORM)(rollback)
     app.view(ids.REJECT_FORM)(reject)
 
 
