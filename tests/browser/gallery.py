@@ -10,8 +10,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import QUIET
-from tests.browser.scenes import BOARD, CARD, View, scenes
-from tests.browser.scenes import ANSWER, DIRECT, FORM
+from tests.browser.scenes import ANSWER, BOARD, CARD, DIRECT, FORM, View, scenes
 from tests.browser.studio import LOOKS, Studio, office
 
 FOLDER = Path(__file__).parents[2] / "docs" / "gallery"
@@ -23,7 +22,11 @@ def main(folder: Path = FOLDER) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     views = []
-    with tempfile.TemporaryDirectory(prefix="gallery-") as work, office(Path(work)) as baton, sync_playwright() as driver:
+    with (
+        tempfile.TemporaryDirectory(prefix="gallery-") as work,
+        office(Path(work)) as baton,
+        sync_playwright() as driver,
+    ):
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
         studio = Studio(browser, baton.slack.url)
         for view in scenes(baton):

@@ -48,6 +48,8 @@
     text: root.innerText,
     wide: wide.map(named),
     tables: tables.map((e) => e.scrollWidth - e.clientWidth),
+    cut: tables.flatMap((e) => [...e.querySelectorAll('th:not(:last-child), td:not(:last-child)')].filter(
+      (cell) => cell.getBoundingClientRect().right > e.getBoundingClientRect().right + 0.5).map((cell) => cell.innerText)),
     cells: tables.flatMap((e) => [...e.querySelectorAll('th, td')].map((cell) => cell.innerText.trim())),
     faint: faint.map((e) => `${named(e)} ${contrast(e).toFixed(2)}`),
     read: read.length,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -70,7 +71,13 @@ alerts:
 """
 MODEL = "fraud-detector"
 WHY_ASKED = "it finds 3 % more fraud in October's holdout, at the same latency"
-CARD, FORM, ANSWER, BOARD, DIRECT = "The card", "Forms", "Private answers", "Home and digest", "Direct messages, threads"
+CARD, FORM, ANSWER, BOARD, DIRECT = (
+    "The card",
+    "Forms",
+    "Private answers",
+    "Home and digest",
+    "Direct messages, threads",
+)
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,13 @@ def ask(baton: Baton, version: str, stage: str = "production", model: str = MODE
     return baton.card(ref)
 
 
+def ref_of(message: Json) -> str:
+    """The promotion that a card is about, such as P-12."""
+    found = re.search(r"\bP-\d+", shown_text(message))
+    assert found is not None
+    return found[0]
+
+
 def withdraw(baton: Baton, message: Json) -> Json:
     """Alice thinks better of it, by the button in Details; the card."""
     baton.click(baton.alice, message, "Details")
@@ -180,7 +194,7 @@ def _empty(baton: Baton) -> Iterator[View]:
 
 
 def _asked(baton: Baton) -> Iterator[View]:
-    asked, safe = f"Promote {MODEL} 7 to production?", "All 6 gates passed."
+    asked, safe = f"Promote {MODEL} 7 to production?", "All 5 gates passed."
     register(baton, "6", auc=0.9561, latency_p99_ms=30.2)
     message = ask(baton, "6")
     first = f"Promote {MODEL} 6 to production?"
@@ -234,7 +248,9 @@ def _deployed(baton: Baton) -> Iterator[View]:
 
 def _rolled_back(baton: Baton) -> Iterator[View]:
     said = baton.command(baton.bob, f"/rollback {MODEL} because false alarms doubled since 02:40")
-    yield View("rollback-offer", ANSWER, "What a rollback would change, and one red button.", BOB, "back to", ts=said["ts"])
+    yield View(
+        "rollback-offer", ANSWER, "What a rollback would change, and one red button.", BOB, "back to", ts=said["ts"]
+    )
     assert baton.bob.command(PROMO, "/rollback") == {"ok": True}
     form = opened(baton.bob, "Roll back")
     yield View("rollback-form", FORM, "/rollback alone.", BOB, "What is wrong?", "form")
@@ -249,7 +265,9 @@ def _rolled_back(baton: Baton) -> Iterator[View]:
     baton.bob.close_view(form)
     send_alert(baton)
     alert = baton.card(f"Alert: {MODEL} 7 in production")
-    yield card("alert", "An alert proposes a rollback.", alert, f"Alert: {MODEL} 7 in production", "A rollback brings 6 back")
+    yield card(
+        "alert", "An alert proposes a rollback.", alert, f"Alert: {MODEL} 7 in production", "A rollback brings 6 back"
+    )
     baton.click(baton.bob, said, "Roll back to 6")
     first = f"Rolled back: {MODEL} 6 serves production again"
     message = baton.card(first)
@@ -280,7 +298,7 @@ def _declined(baton: Baton) -> Iterator[View]:
     message = ask(baton, "8")
     yield card(
         "awaiting-slice", "A slice is worse, within what is allowed.", message, f"Promote {MODEL} 8 to production?",
-        "auc on country=DE", buttons=True,
+        "Worst change: auc on country=DE", buttons=True,
     )  # fmt: skip
     baton.click(baton.carol, message, "Reject")
     form = opened(baton.carol, "One rejection ends")
@@ -302,8 +320,7 @@ def _declined(baton: Baton) -> Iterator[View]:
     baton.approve(message)
     baton.card(f"Deploying {MODEL} 9")
     baton.receiver.await_hooks(4)
-    ref = shown_text(message).partition(" · P-")[2].split()[0]
-    assert baton.api("POST", f"/promotions/P-{ref}/cancel", reason="the wrong one").status_code == 200
+    assert baton.api("POST", f"/promotions/{ref_of(message)}/cancel", reason="the wrong one").status_code == 200
     first = f"Stopped and put back: {MODEL} 9 in production"
     baton.card(first)
     yield card("rolled-back", "Stopped half way; the champion is back.", message, first, "The champion is back in full")
@@ -312,8 +329,13 @@ def _declined(baton: Baton) -> Iterator[View]:
 def _gates(baton: Baton) -> Iterator[View]:
     said = {
         "10": ("failed-gates", "Its gates stopped it.", {"auc": 0.881}, "auc is 0.881, at least 0.9 is required."),
-        "11": ("failed-slice", "It got worse where it must not.", {"auc/country=DE": 0.892}, "auc on country=DE is 0.892"),
-        "12": ("failed-no-data", "No data is never a pass.", {"latency_p99_ms": "left out"}, "latency_p99_ms"),
+        "11": (
+            "failed-slice",
+            "It got worse where it must not.",
+            {"auc/country=DE": 0.892},
+            "auc (country=DE) is 0.892",
+        ),
+        "12": ("failed-no-data", "No data is never a pass.", {"latency_p99_ms": "left out"}, "No data: latency_p99_ms"),
     }
     for version, (name, says, metrics, second) in said.items():
         register(baton, version, **metrics)
@@ -321,7 +343,12 @@ def _gates(baton: Baton) -> Iterator[View]:
         yield card(name, says, message, f"Not promoted: {MODEL} {version} to production", second)
     told = {
         "13": ("awaiting-advisory", "An advisory gate warns.", {"fairness_gap": 0.31}, "fairness_gap is 0.31"),
-        "14": ("awaiting-no-data", "An advisory gate lacks data.", {"fairness_gap": "left out"}, "fairness_gap"),
+        "14": (
+            "awaiting-no-data",
+            "An advisory gate lacks data.",
+            {"fairness_gap": "left out"},
+            "no data: fairness_gap",
+        ),
     }
     for version, (name, says, metrics, second) in told.items():
         register(baton, version, **metrics)
@@ -333,7 +360,7 @@ def _gates(baton: Baton) -> Iterator[View]:
     reason = "The holdout of October shows 3 % more clicks at the same latency, in every country but one. " * 6
     message = ask(baton, "2026.11.23-rc1", model=long, reason=reason.strip())
     first = f"Promote {long} 2026.11.23-rc1 to production?"
-    yield card("awaiting-long", "Long names and a long reason.", message, first, "All 6 gates passed.", buttons=True)
+    yield card("awaiting-long", "Long names and a long reason.", message, first, "All 5 gates passed.", buttons=True)
 
 
 def _stages(baton: Baton) -> Iterator[View]:
@@ -351,7 +378,7 @@ def _stages(baton: Baton) -> Iterator[View]:
     message = asked("3", "staging")
     first = "churn-ranker 3 is champion of staging"
     baton.card(first)
-    yield card("succeeded-automatic", "Nobody was asked.", message, first, "It took over from nobody")
+    yield card("succeeded-automatic", "Nobody was asked.", message, first, "It is the first champion there")
     message = asked("3", "europe")
     baton.approve(message, baton.bob)
     first = "Approved: churn-ranker 3 waits for europe"
@@ -366,11 +393,11 @@ def _stages(baton: Baton) -> Iterator[View]:
     baton.approve(message, baton.bob)
     baton.card("*Step 1 of 3*")
     wait(lambda: "Hold" in labels(now(baton, message)), "the first step")
-    first = "Deploying churn-ranker 4 to mobile"
-    yield card("canary", "A canary at 5 %, and the buttons that steer it.", message, first, "", buttons=True)
+    first = "Rolling out churn-ranker 4 to mobile"
+    yield card("canary", "A canary at 5 %, and the buttons that steer it.", message, first, "Step 1 of 3", buttons=True)
     baton.click(baton.bob, now(baton, message), "Hold")
     baton.card("Held by bob")
-    yield card("canary-held", "Somebody holds it.", message, first, "", buttons=True)
+    yield card("canary-held", "Somebody holds it.", message, first, "Held by bob", buttons=True)
 
 
 def _glass(baton: Baton) -> Iterator[View]:
@@ -383,9 +410,10 @@ def _glass(baton: Baton) -> Iterator[View]:
     reported(baton, "15", "succeeded")
     first = f"{MODEL} 15 is champion of production"
     message = baton.card(first)
-    ref = next(word for word in shown_text(message).split() if word.startswith("P-")).strip("`")
-    yield card("glass-unreviewed", "Marked until somebody else has looked.", message, first, "Glass broken")
-    baton.command(baton.carol, f"/promote review {ref} because it was right to do so")
+    yield card(
+        "glass-unreviewed", "Marked until somebody else has looked.", message, first, "Nobody else has looked at it yet"
+    )
+    baton.command(baton.carol, f"/promote review {ref_of(message)} because it was right to do so")
     baton.card("it was right to do so")
     yield card("glass-reviewed", "Somebody else has looked.", message, first, "It took over from 6")
 
@@ -454,4 +482,4 @@ def _days(baton: Baton) -> Iterator[View]:
     baton.tick("expiry")
     first = f"Expired: {MODEL} 16 to production"
     baton.card(first)
-    yield card("expired", "Nobody decided in time.", message, first, "Nobody decided")
+    yield card("expired", "Nobody decided in time.", message, first, "Not enough people approved in time")

@@ -133,9 +133,9 @@ STOPPED = {
     "too slow": ({"latency_p99_ms": 51}, "❌", "latency_p99_ms is 51, at most 50 is allowed."),
     "worse than the champion": ({"auc": 0.94}, "❌", "0.01 worse than the champion's 0.95; at most 0.005 worse is"),
     "worse on a slice": ({"auc/country=DE": 0.9}, "❌", "0.03 worse than the champion's 0.93; at most 0.02 worse is"),
-    "not measured": ({"latency_p99_ms": "left out"}, "❔", "latency_p99_ms"),
-    "not a number": ({"auc": "NaN"}, "❔", "“NaN”, which is not a finite number"),
-    "infinite": ({"auc": "Infinity"}, "❔", "which is not a finite number"),
+    "not measured": ({"latency_p99_ms": "left out"}, "❓", "latency_p99_ms"),
+    "not a number": ({"auc": "NaN"}, "❓", "“NaN”, which is not a finite number"),
+    "infinite": ({"auc": "Infinity"}, "❓", "which is not a finite number"),
 }
 
 

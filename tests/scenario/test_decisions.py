@@ -192,7 +192,7 @@ def test_another_version_supersedes_and_the_first_requester_is_told(baton: Baton
     assert gone["ts"] == first["ts"]
     assert labels(gone) == []
     told = shown_text(baton.alice.wait_for_text("app", "Superseded"))
-    assert "Fraud-detector 8 was asked for instead." in told
+    assert "fraud-detector 8 was asked for instead." in told
     assert baton.states() == ["superseded", "awaiting_approval"]
     said = baton.refused(baton.carol, first, "Approve")
     assert said == "P-1 was superseded: fraud-detector 8 was asked for instead."

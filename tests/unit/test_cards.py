@@ -139,7 +139,7 @@ def test_what_stops_it_stands_first_and_no_data_is_no_number() -> None:
 
     first = [cell["text"] for cell in table["rows"][1]]
     assert "latency_p99_ms" in first[0]
-    assert "❔" in "".join(first)
+    assert "❓" in "".join(first)
     assert not any(character.isdigit() for character in first[2])
 
 

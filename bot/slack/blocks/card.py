@@ -1,6 +1,7 @@
 """The card: one promotion as one message. Pure: a view in, blocks out.
 
-The first line says what is asked, the second whether it is safe, then the numbers; the buttons come without scrolling.
+The first line says what is asked, the second whether it is safe; then who asks and why, whose word is awaited, and the
+buttons, so that no phone scrolls to them. The numbers in full come after.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from bot.slack import ids
-from bot.slack.blocks.rollout import rollout
-from bot.slack.blocks.table import ICONS, goodness, metric_table, signed
-from bot.slack.blocks.table import rows as table_rows
+from bot.slack.blocks import rollout
+from bot.slack.blocks.table import biggest_change, judged, lacks_data, mark, metric_table, rows
 from bot.slack.blocks.text import (
     button,
     clip,
@@ -30,17 +30,24 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.payloads import OfPromotion
-from core.domain.model import Actor, Decision, DecisionKind, Kind, ModelVersion, State
+from core.domain.model import Actor, Decision, DecisionKind, DeploymentState, Kind, ModelVersion, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.approvals import needed
 from core.policy.durations import spoken
-from core.policy.numbers import number
 
 #: Rows of the metric table on the card; the rest is behind Details.
 TABLE_ROWS = 8
+#: So much of the requester's reason is on the card, which a phone shows in six lines; the rest is behind Details.
+REASON = 240
 
 #: So much of the evidence digest goes with the Approve button: whoever presses it says yes to what stood beside it.
 SEEN = 16
+
+#: What stands before the second line of whatever does not wait.
+MARKS = {
+    State.SUCCEEDED: "✅", State.REJECTED: "⛔", State.EXPIRED: "⌛", State.CANCELLED: "⚪", State.SUPERSEDED: "⚪",
+    State.FAILED: "❌", State.ERRORED: "🚨", State.ROLLED_BACK: "↩️",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,21 +67,13 @@ class Message:
 
 def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
     """The card of a promotion in whatever state it is. `guarded`: Approve asks once more before it counts."""
-    blocks = [header(headline(view)), section(summary(view))]
-    if view.kind is Kind.PROMOTION:
-        blocks += _asked(view)
-        blocks += _metrics(view)
-        blocks += _lineage(view)
-        blocks += _approvals(view, awaited)
-    else:
-        blocks += _asked(view)
-    blocks += _override(view)
-    blocks += rollout(view)
-    blocks += _deployments(view)
+    promoted = view.kind is Kind.PROMOTION
+    blocks = [header(headline(view)), section(summary(view)), *_override(view), *rollout.buttons(view), *_asked(view)]
+    blocks += _approvals(view, awaited) if promoted else []
     if view.state is State.AWAITING_APPROVAL:
         blocks.append(buttons(view, guarded))
-    elif not view.active:
-        blocks.append(_footer(view))
+    blocks += [*_metrics(view), context(lineage(view.version))] if promoted else []
+    blocks += _deployments(view)
     return Message(text=notice(f"{headline(view)} {first_sentence(view)}"), blocks=blocks)
 
 
@@ -88,7 +87,7 @@ def headline(view: PromotionView) -> str:
         State.EVALUATING: f"Checking {what} for {stage}",
         State.AWAITING_APPROVAL: f"Promote {what} to {stage}?",
         State.APPROVED: f"Approved: {what} {'waits for' if view.waiting_for else 'goes to'} {stage}",
-        State.DEPLOYING: f"Deploying {what} to {stage}",
+        State.DEPLOYING: f"{'Rolling out' if rollout.in_steps(view) else 'Deploying'} {what} to {stage}",
         State.VERIFYING: f"Verifying {what} in {stage}",
         State.ROLLING_BACK: f"Stopping {what} in {stage}",
         State.SUCCEEDED: f"{what} is champion of {stage}",
@@ -113,54 +112,43 @@ def _rollback_headline(view: PromotionView, what: str, stage: str) -> str:
 def summary(view: PromotionView) -> str:
     """Why it is or is not safe, or how it ended; mrkdwn."""
     if view.state is State.AWAITING_APPROVAL:
-        return f"{_safety(view)}\n{biggest_change(view)}".strip()
+        return f"{_safety(view)}\n{biggest_change(rows(view.verdicts, view.champion))}".strip()
     if view.state is State.APPROVED and view.waiting_for:
-        when = (
-            f" It is deployed {date(view.waiting_until)}, unless"
-            if view.waiting_until
-            else " It is deployed as soon as that has passed, unless"
-        )
-        until = f" it expires first ({date(view.expires_at)})." if view.expires_at else " somebody withdraws it."
-        return f"🧊 {escape(view.waiting_for, 700)}{when}{until}"
-    marks = {
-        State.SUCCEEDED: "✅",
-        State.REJECTED: "⛔",
-        State.FAILED: "❌",
-        State.ERRORED: "🚨",
-        State.ROLLED_BACK: "↩️",
-    }
-    mark = marks.get(view.state, "⏳" if view.active else "▫️")
-    return f"{mark} {escape(first_sentence(view), 900)}"
+        return f"🧊 {escape(view.waiting_for, 700)} {_when(view)}"
+    if far := rollout.progress(view):
+        return far
+    if view.state is State.FAILED and view.failing and all(lacks_data(each) for each in view.failing):
+        return f"❓ *No data:* {escape(first_sentence(view), 900)}"
+    if view.state is State.SUCCEEDED and view.override and view.override.reviewed_by is None:
+        return f"🚨 {escape(first_sentence(view), 900)} *Nobody else has looked at it yet.*"
+    return f"{MARKS.get(view.state, '⏳')} {escape(first_sentence(view), 900)}"
+
+
+def _when(view: PromotionView) -> str:
+    """When an approved promotion goes ahead, or that it never will."""
+    if view.waiting_until is None:
+        until = f" Its approval holds until {date(view.expires_at)}." if view.expires_at else ""
+        return f"It is deployed as soon as that has passed.{until}"
+    if view.expires_at and view.expires_at <= view.waiting_until:
+        return f"That ends {date(view.waiting_until)}, but the approval expires before, {date(view.expires_at)}."
+    return f"It is deployed {date(view.waiting_until)}."
 
 
 def _safety(view: PromotionView) -> str:
-    deciding = [verdict for verdict in view.verdicts if not verdict.advisory]
-    if not view.verdicts:
+    gates = judged(view.verdicts)
+    deciding = [verdict for verdict in gates if not verdict.advisory]
+    if not gates:
         return "⚠️ *No gate is set for this stage:* nothing was checked."
     line = f"✅ *{_all(len(deciding))} passed.*" if deciding else "⚠️ *Only advisory gates are set:* nothing decides."
     if view.champion is None:
         line += " There is no champion yet to compare with."
     for verdict in view.regressions:
-        line += f"\n⚠️ Advisory: {escape(verdict.sentence, 200)}"
+        line += f"\n⚠️ Advisory{', no data' if lacks_data(verdict) else ''}: {escape(verdict.sentence, 200)}"
     return line
 
 
 def _all(count: int) -> str:
     return "The gate" if count == 1 else f"All {count} gates"
-
-
-def biggest_change(view: PromotionView) -> str:
-    """The comparison that matters most: the worst relative change first; "" without one. mrkdwn."""
-    compared = [v for v in view.verdicts if v.change is not None and v.champion]
-    if not compared:
-        return ""
-    worst = min(compared, key=goodness)
-    where = f" on {escape(worst.slice, 60)}" if worst.slice else ""
-    word = "unchanged" if worst.change == 0 else ("better" if goodness(worst) > 0 else "worse")
-    return (
-        f"*{escape(worst.metric, 60)}*{where}: {number(worst.candidate)} against {number(worst.champion)} "
-        f"({signed(worst.change)}, {word})"
-    )
 
 
 def first_sentence(view: PromotionView) -> str:
@@ -179,14 +167,16 @@ def first_sentence(view: PromotionView) -> str:
     said = {
         State.EVALUATING: "Its gates are being checked.",
         State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
-        State.DEPLOYING: "The deploy target was asked; its report is awaited.",
+        State.DEPLOYING: rollout.standing(view) or "The deploy target was asked; its report is awaited.",
         State.VERIFYING: "It is deployed and being verified.",
         State.ROLLING_BACK: "The champion is being put back.",
-        State.SUCCEEDED: f"It took over from {_previous(view)}.",
+        State.SUCCEEDED: f"It took over from {_previous(view)}."
+        if view.champion
+        else "It is the first champion there.",
         State.REJECTED: f"Rejected{by}: {reason}",
         State.EXPIRED: f"{reason[:1].upper()}{reason[1:]}." if reason else "Nobody decided in time.",
         State.CANCELLED: f"Withdrawn{by}: {reason}" if reason else f"Withdrawn{by}.",
-        State.SUPERSEDED: f"{reason[:1].upper()}{reason[1:]}.",
+        State.SUPERSEDED: f"{reason}.",
         State.FAILED: reason,
         State.ERRORED: f"{reason} A person must look.",
         State.ROLLED_BACK: f"The champion is back in full. {reason}",
@@ -199,8 +189,10 @@ def _previous(view: PromotionView) -> str:
 
 
 def _asked(view: PromotionView) -> list[dict[str, Any]]:
-    lines = [context(f"Asked by {actor(view.requester)} · {date(view.created_at)} · {view.ref}")]
-    return ([quote(view.reason, 600)] if view.reason else []) + lines
+    ended = f" · ended {date(view.ended_at)}" if view.ended_at else ""
+    line = context(f"Asked by {actor(view.requester)} · {date(view.created_at)}{ended} · {view.ref}")
+    said = view.override is not None and view.override.reason == view.reason
+    return [quote(view.reason, REASON), line] if view.reason and not said else [line]
 
 
 def actor(who: Actor) -> str:
@@ -222,27 +214,23 @@ def _override(view: PromotionView) -> list[dict[str, Any]]:
     """Break-glass, loudly, until somebody else has looked at it."""
     if view.override is None:
         return []
-    passed = "; ".join(escape(each, 200) for each in view.override.bypassed[:5])
-    line = (
-        f"🚨 *Glass broken by {actor(view.override.actor)}:* {escape(view.override.reason, 400)}\nPassed by: {passed}"
-    )
+    passed = "".join(f"\n• {escape(each, 200)}" for each in view.override.bypassed[:5])
+    line = f"🚨 *Glass broken by {actor(view.override.actor)}:* {escape(view.override.reason, 400)}"
     if view.override.reviewed_by is None:
-        return [section(f"{line}\n*Nobody has reviewed this yet:* someone else types `/promote review {view.ref}`.")]
-    words = f": {escape(view.override.review, 300)}" if view.override.review else ""
-    return [section(f"{line}\nReviewed by {actor(view.override.reviewed_by)}{words}")]
+        todo = f"*Nobody has reviewed this yet:* someone else types `/promote review {view.ref}`."
+    else:
+        words = f": {escape(view.override.review, 300)}" if view.override.review else ""
+        todo = f"Reviewed by {actor(view.override.reviewed_by)}{words}"
+    return [section(f"{line}\n{todo}\nIt went past:{passed}")]
 
 
 def _metrics(view: PromotionView) -> list[dict[str, Any]]:
-    rows = table_rows(view.verdicts)
-    blocks: list[dict[str, Any]] = [metric_table(view.version, view.champion, rows[:TABLE_ROWS])] if rows else []
-    others = [f"{ICONS[v.outcome]} {escape(v.sentence, 200)}" for v in view.verdicts if not v.metric]
-    if len(rows) > TABLE_ROWS:
-        others.append(f"… and {len(rows) - TABLE_ROWS} more under Details")
+    found = rows(view.verdicts, view.champion)
+    blocks = [metric_table(view.version, view.champion, found[:TABLE_ROWS])] if found else []
+    others = [f"{mark(v)} {escape(v.sentence, 200)}" for v in judged(view.verdicts) if not v.metric]
+    if len(found) > TABLE_ROWS:
+        others.append(f"… and {len(found) - TABLE_ROWS} more under Details")
     return [*blocks, context(*others)] if others else blocks
-
-
-def _lineage(view: PromotionView) -> list[dict[str, Any]]:
-    return [context(lineage(view.version))]
 
 
 def lineage(version: ModelVersion) -> str:
@@ -269,14 +257,14 @@ def _approvals(view: PromotionView, awaited: Awaited) -> list[dict[str, Any]]:
             if view.verdicts and view.state is not State.FAILED
             else []
         )
-    if view.state in (State.EVALUATING, State.FAILED) and not view.decisions:
+    if view.state is not State.AWAITING_APPROVAL and not view.tally.approvals:
         return []
     given = [decided_by(d) for d in view.decisions if d.kind is DecisionKind.APPROVAL]
     line = f"*Approvals {len(given)} of {view.tally.quorum}*" + (f": {', '.join(given)}" if given else "")
     if view.state is State.AWAITING_APPROVAL:
         line += f"\n{still_needed(view, awaited)}"
         if view.expires_at:
-            line += f"\nExpires {date(view.expires_at)}"
+            line += f"\nExpires {date(view.expires_at, '{ago}')}, {date(view.expires_at)}"
     return [section(line)]
 
 
@@ -300,13 +288,15 @@ def _wanted(count: int, groups: Sequence[str], awaited: Awaited, done: set[str])
 
 
 def _deployments(view: PromotionView) -> list[dict[str, Any]]:
-    return [context(deployment_line(each)) for each in view.deployments if each.target][-2:]
+    return [context(deployment_line(each, view.end_reason)) for each in view.deployments if each.target][-2:]
 
 
-def deployment_line(deployment: DeploymentView) -> str:
-    """Where a deployment is; mrkdwn."""
+def deployment_line(deployment: DeploymentView, said: str = "") -> str:
+    """Where a deployment is; mrkdwn. What was `said` already is not repeated, nor what was heard before it succeeded."""
     line = f"{deployment.ref} · {escape(deployment.target, 60)} · {deployment.state.value.replace('_', ' ')}"
-    if deployment.message:
+    if deployment.state is DeploymentState.SUCCEEDED or (deployment.message and deployment.message in said):
+        pass
+    elif deployment.message:
         line += f": {escape(deployment.message, 300)}"
     elif not deployment.finished_at and deployment.deadline:
         line += f", to be reported by {date(deployment.deadline, '{time}')}"
@@ -345,8 +335,3 @@ def _confirm_text(view: PromotionView) -> str:
 
 def _details(view: PromotionView) -> dict[str, Any]:
     return button("Details", ids.DETAILS, OfPromotion(promotion=view.id).dump())
-
-
-def _footer(view: PromotionView) -> dict[str, Any]:
-    ended = f"Ended {date(view.ended_at)}" if view.ended_at else "Ended"
-    return context(f"{ended} · `/promote why` and `baton show {view.ref}` tell the whole story")

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.slack import ids
 from bot.slack.blocks import card
-from bot.slack.blocks.table import ICONS
+from bot.slack.blocks.table import by_importance, judged, mark
 from bot.slack.blocks.text import (
     button,
     clip,
@@ -121,17 +121,22 @@ def preview(
 ) -> list[Json]:
     """The candidate's numbers beside the champion's, and what is in the way. Modals know no tables."""
     against = f"champion {escape(champion.version, 40)}" if champion else "no champion yet"
-    lines = [f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}"]
-    for verdict in verdicts[:12]:
-        lines.append(
-            f"{ICONS[verdict.outcome]} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}"
-        )
+    lines = [f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}", _foreseen(verdicts)]
+    for verdict in by_importance(verdicts)[:12]:
+        lines.append(f"{mark(verdict)} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}")
     standing = [f"{'🧊' if each.waits else '⛔'} {_blocker(each)}" for each in blockers[:6]]
     return [
         section("\n".join(lines)),
         *([section("\n".join(standing))] if standing else []),
         context(card.lineage(candidate)),
     ]
+
+
+def _foreseen(verdicts: Sequence[Verdict]) -> str:
+    """What would come of asking, as far as the gates know."""
+    if stopping := sum(verdict.decides for verdict in verdicts):
+        return f"*{stopping} of {len(verdicts)} gates would stop it:*"
+    return "*Its gates let it pass:*" if judged(verdicts) else "*No gate is set for this stage:*"
 
 
 def unknown(sentence: str) -> list[Json]:
@@ -263,7 +268,7 @@ def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Seque
     blocks += _gates(view)
     blocks += _measurements(view)
     blocks += _decisions(view, awaited)
-    blocks += [context(card.deployment_line(each)) for each in view.deployments if each.target]
+    blocks += [context(card.deployment_line(each, view.end_reason)) for each in view.deployments if each.target]
     blocks.append(context(card.lineage(view.version)))
     artifact = f"Artifact {escape(view.version.artifact_uri, 300)} · {escape(view.version.digest, 100)}"
     blocks.append(context(artifact))
@@ -291,8 +296,8 @@ def _gates(view: PromotionView) -> list[Json]:
     if not view.verdicts:
         return []
     lines = [
-        f"{ICONS[v.outcome]} *{escape(v.gate, 120)}*{' (advisory)' if v.advisory else ''}: {escape(v.sentence, 250)}"
-        for v in view.verdicts[:40]
+        f"{mark(v)} {escape(v.sentence, 250)}{' _(advisory)_' if v.advisory else ''}"
+        for v in by_importance(view.verdicts)[:40]
     ]
     return [section("*Gates*"), *_in_sections(lines)]
 

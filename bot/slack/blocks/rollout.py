@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.slack import ids
-from bot.slack.blocks.text import button, clip, date, escape, mrkdwn, plain_text, section
+from bot.slack.blocks.text import button, clip, date, escape, mrkdwn, plain_text
 from bot.slack.payloads import OfPromotion
 from core.domain.model import State
 from core.domain.views import PromotionView, RolloutView
@@ -13,13 +13,36 @@ from core.domain.views import PromotionView, RolloutView
 WIDTH = 10
 
 
-def rollout(view: PromotionView) -> list[dict[str, Any]]:
-    """Step, traffic and what is watched, with the buttons; nothing for a promotion that goes all at once or has ended."""
-    found = view.rollout
-    if found is None or not view.active or view.state is State.APPROVED:
-        return []
-    blocks = [section(_progress(found, view.deployments[-1].traffic if view.deployments else 100))]
-    return [*blocks, _buttons(view, found)] if found.under_way and found.phase != "acting" else blocks
+def progress(view: PromotionView) -> str:
+    """Step, traffic and what is watched, as mrkdwn; "" for a promotion that goes all at once or has ended."""
+    found = _under_way(view)
+    return _progress(found, view.deployments[-1].traffic if view.deployments else 100) if found else ""
+
+
+def buttons(view: PromotionView) -> list[dict[str, Any]]:
+    """What steers a rollout, while it may be steered."""
+    found = _under_way(view)
+    return [_buttons(view, found)] if found and found.under_way and found.phase != "acting" else []
+
+
+def in_steps(view: PromotionView) -> bool:
+    """True while traffic moves in more than one step."""
+    found = _under_way(view)
+    return found is not None and len(found.steps) > 1
+
+
+def standing(view: PromotionView) -> str:
+    """How far it is in a few words, as plain text; "" for a promotion that goes all at once or has ended."""
+    found = _under_way(view)
+    if found is None:
+        return ""
+    step = f", step {found.step + 1} of {len(found.steps)}" if len(found.steps) > 1 else ""
+    asks = " Somebody must say how to go on." if found.phase == "asking" else ""
+    return f"It has {found.traffic} % of the traffic{step}.{asks}"
+
+
+def _under_way(view: PromotionView) -> RolloutView | None:
+    return None if not view.active or view.state is State.APPROVED else view.rollout
 
 
 def bar(percent: int) -> str:

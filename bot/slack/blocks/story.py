@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.slack.blocks.card import Message, actor, deployment_line, first_sentence, headline
-from bot.slack.blocks.table import ICONS
-from bot.slack.blocks.text import date, escape, notice, section
+from bot.slack.blocks.card import MARKS, Message, actor, deployment_line, first_sentence, headline
+from bot.slack.blocks.table import judged, mark
+from bot.slack.blocks.text import context, date, escape, notice, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.durations import spoken
 from core.store.promotions import verdict_from_json
 from core.store.tables import AuditEvent
-
-_MARKS = {
-    State.SUCCEEDED: "✅", State.REJECTED: "⛔", State.EXPIRED: "⌛", State.CANCELLED: "▫️", State.SUPERSEDED: "▫️",
-    State.FAILED: "❌", State.ERRORED: "🚨", State.ROLLED_BACK: "↩️",
-}  # fmt: skip
 
 
 def line(event: AuditEvent, view: PromotionView) -> str:
@@ -57,8 +52,8 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "traffic_withdrawn": f"↩️ Going back{because}",
         "rollback_succeeded": "↩️ The champion is back in full",
         "broke": f"🚨 Could not find out{because}",
-        "cancelled": f"▫️ {who} withdrew it{because}",
-        "superseded": f"▫️ Superseded{because}",
+        "cancelled": f"⚪ {who} withdrew it{because}",
+        "superseded": f"⚪ Superseded{because}",
         "expired": f"⌛ Expired{because}",
         "no_longer_eligible": f"❌ No longer eligible{because}",
     }
@@ -83,10 +78,10 @@ def _voided(event: AuditEvent) -> str:
 
 
 def _counted(event: AuditEvent) -> str:
-    verdicts = [verdict_from_json(each) for each in event.data.get("verdicts", [])]
+    verdicts = judged([verdict_from_json(each) for each in event.data.get("verdicts", [])])
     passed = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
     advisory = [
-        f" {ICONS[v.outcome]} advisory: {escape(v.sentence, 200)}"
+        f" {mark(v)} advisory: {escape(v.sentence, 200)}"
         for v in verdicts
         if not v.decides and v.outcome is not Outcome.PASSED
     ]
@@ -128,18 +123,18 @@ def reminder(message: Message, view: PromotionView, why: str) -> Message:
 def direct(view: PromotionView, channel: str, about: str = "end") -> Message:
     """A direct message: the requester's when their promotion has ended, or an approver's whose yes counts no longer."""
     if about.startswith("voided"):
-        said = f"Your approval of {view.ref} counts no longer, since what it was given to has changed"
+        said = f"Your approval of {view.ref} counts no longer"
         why = next((each.void for each in reversed(view.voided) if each.void != "withdrawn"), "")
-        card_in = f" Its card in <#{channel}> shows it as it is now." if channel.startswith("C") else ""
-        text = f"🔁 *{escape(headline(view), 200)}*\n{said}: {escape(why.partition(': ')[2] or why, 900)}.{card_in}"
-        return Message(text=notice(f"{said}."), blocks=[section(text)])
-    mark = _MARKS.get(view.state, "▫️")
-    text = f"{mark} *{escape(headline(view), 200)}* ({view.ref})\n{escape(first_sentence(view), 1200)}"
-    where = f"\nThe whole story is in <#{channel}>." if channel.startswith("C") else ""
-    when = f"\n{date(view.ended_at)}" if view.ended_at else ""
+        what = f"*{escape(view.model, 80)} {escape(view.version.version, 40)}* to {escape(view.stage, 40)} has changed"
+        card_in = f"\nLook at its card in <#{channel}> again." if channel.startswith("C") else ""
+        text = f"🔁 *{said}.*\n{what}: {escape(why.partition(': ')[2] or why, 900)}.{card_in}"
+        return Message(text=notice(f"{said}: {view.title} has changed."), blocks=[section(text)])
+    text = f"{MARKS.get(view.state, '⚪')} *{escape(headline(view), 200)}*\n{escape(first_sentence(view), 1200)}"
     failed: list[DeploymentView] = [d for d in view.deployments if d.message and view.state is not State.SUCCEEDED]
-    more = "".join(f"\n{deployment_line(each)}" for each in failed)
+    more = "".join(f"\n{deployment_line(each, view.end_reason)}" for each in failed)
+    where = f" · the whole story is in <#{channel}>" if channel.startswith("C") else ""
+    when = f" · {date(view.ended_at)}" if view.ended_at else ""
     return Message(
         text=notice(f"{headline(view)} ({view.ref}). {first_sentence(view)}"),
-        blocks=[section(text + more + where + when)],
+        blocks=[section(text + more), context(f"{view.ref}{when}{where}")],
     )
