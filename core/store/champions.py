@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import Integer, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.model import Actor, Decision, DecisionKind, Kind, Override
@@ -49,32 +49,57 @@ class Reign:
         return f"P-{self.ended_by_id}" if self.ended_by_id else None
 
 
-_C, _M, _V, _P, _D = (
-    each.__table__ for each in (Champion, RegisteredModel, Version, PromotionRow, DecisionRow)
-)  # plain rows: a page of objects would cost several times as much
+#: As many models are looked at together.
+WINDOW = 1_000
+#: Built once, and plain rows: objects, and building this anew, would cost several times as much.
+_C, _M, _V, _P, _D, _O = (
+    each.__table__ for each in (Champion, RegisteredModel, Version, PromotionRow, DecisionRow, OverrideRow)
+)
+_AT = bindparam("at", type_=_C.c.since.type)
 _REIGNS = (
     select(
         _M.c.name, _C.c.stage, _V.c.version, _V.c.digest, _C.c.since, _C.c.until, _C.c.promotion_id, _C.c.ended_by,
-        _P.c.kind, _P.c.requester, _P.c.requester_name,
+        _P.c.kind, _P.c.requester, _P.c.requester_name, _O.c.promotion_id.label("glass"),
     )
-    .select_from(_C)
-    .join(_M, _M.c.id == _C.c.model_id)
+    .select_from(_M)
+    .join(_C, _C.c.model_id == _M.c.id)
     .join(_V, _V.c.id == _C.c.version_id)
     .join(_P, _P.c.id == _C.c.promotion_id)
+    .outerjoin(_O, _O.c.promotion_id == _P.c.id)
+    .where(_C.c.since <= _AT, or_(_C.c.until.is_(None), _C.c.until > _AT))
 )  # fmt: skip
+_ONE = (
+    _REIGNS.where(_M.c.name == bindparam("model"), _C.c.stage == bindparam("stage"))
+    .order_by(_C.c.since.desc(), _C.c.id.desc())
+    .limit(1)
+)
+_MANY = (
+    _REIGNS.where(_C.c.model_id.in_(bindparam("models", expanding=True)))
+    .where(or_(_M.c.name != bindparam("name"), _C.c.stage > bindparam("stage")))
+    .order_by(_M.c.name, _C.c.stage)
+    .limit(bindparam("limit", type_=Integer))
+)
+_MODELS = (
+    select(_M.c.id, _M.c.name)
+    .where(_M.c.name >= bindparam("name"))
+    .order_by(_M.c.name)
+    .limit(bindparam("limit", type_=Integer))
+)
 _APPROVALS = (
-    select(_D).where(_D.c.kind == DecisionKind.APPROVAL.value, _D.c.void_at.is_(None)).order_by(_D.c.promotion_id, _D.c.id)
-)  # fmt: skip
+    select(_D)
+    .where(_D.c.promotion_id.in_(bindparam("promotions", expanding=True)))
+    .where(_D.c.kind == DecisionKind.APPROVAL.value, _D.c.void_at.is_(None))
+    .order_by(_D.c.promotion_id, _D.c.id)
+)
 
 
 def champion_at(session: Session, model: str, stage: str, at: datetime) -> Reign | None:
     """Who served the stage at a moment. Raises `NotFound` for the model."""
-    parent = model_row(session, model)
-    if not storable(stage):
-        return None
-    query = _REIGNS.where(_C.c.model_id == parent.id, _C.c.stage == stage, *_serving(at))
-    found = session.execute(query.order_by(_C.c.since.desc(), _C.c.id.desc()).limit(1)).all()
-    return next(iter(_reigns(session, found)), None)
+    if storable(model) and storable(stage):
+        for found in _reigns(session, session.execute(_ONE, {"model": model, "stage": stage, "at": at}).all()):
+            return found
+    model_row(session, model)
+    return None
 
 
 def champions_at(
@@ -84,29 +109,33 @@ def champions_at(
 
     Raises `NotFound` for a model that is named.
     """
-    query = _REIGNS.where(*_serving(at)).order_by(_M.c.name, _C.c.stage).limit(limit)
-    if model is not None:
-        query = query.where(_C.c.model_id == model_row(session, model).id)
-    if after is not None:
-        if not all(map(storable, after)):
-            return []
-        query = query.where(_M.c.name >= after[0], tuple_(_M.c.name, _C.c.stage) > tuple_(*after))
-    return _reigns(session, session.execute(query).all())
-
-
-def _serving(at: datetime) -> tuple[ColumnElement[bool], ...]:
-    return _C.c.since <= at, or_(_C.c.until.is_(None), _C.c.until > at)
+    if not all(map(storable, after or ())):
+        return []
+    name, stage = after or ("", "")
+    one = [model_row(session, model).id] if model is not None else None
+    rows: list[Any] = []
+    start, window = name, limit
+    while len(rows) < limit:  # so many models at a time, and more where few of them had a champion
+        models = session.execute(_MODELS, {"name": start, "limit": window + 1}).all() if one is None else []
+        ids = one or [each.id for each in models[:window]]
+        values = {"at": at, "models": ids, "name": name, "stage": stage, "limit": limit - len(rows)}
+        rows += session.execute(_MANY, values).all()
+        if len(models) <= window:
+            break
+        start, window = models[window].name, min(2 * window, WINDOW)
+    return _reigns(session, rows)
 
 
 def _reigns(session: Session, rows: Sequence[Any]) -> list[Reign]:
-    promotions = {row.promotion_id for row in rows}
     approvals: dict[int, list[Decision]] = defaultdict(list)
     overrides = {}
-    if promotions:
-        for row in session.execute(_APPROVALS.where(_D.c.promotion_id.in_(promotions))):
-            approvals[row.promotion_id].append(to_decision(row))
-        broken = select(OverrideRow).where(OverrideRow.promotion_id.in_(promotions))
+    if any(row.glass for row in rows):
+        broken = select(OverrideRow).where(OverrideRow.promotion_id.in_([row.glass for row in rows if row.glass]))
         overrides = {row.promotion_id: to_override(row) for row in session.scalars(broken)}
+    if rows:
+        promotions = [row.promotion_id for row in rows]
+        for row in session.execute(_APPROVALS, {"promotions": promotions}):
+            approvals[row.promotion_id].append(to_decision(row))
     return [
         Reign(
             model=row.name,

@@ -34,7 +34,7 @@ def world(served: tuple[World, HttpServer]) -> World:
 def api(served: tuple[World, HttpServer]) -> Iterator[httpx.Client]:
     world, server = served
     with client(server, world.token()) as opened:
-        for model in ("churn", "fraud", "größe/ß"):
+        for model in ("a", "b", "churn", "d", "e", "f", "fraud", "größe/ß", "never served"):
             for version in ("6", "7"):
                 path = f"/api/v1/models/{model.replace('/', '%2F')}/versions"
                 assert opened.post(path, json=BODY | {"version": version}).status_code == 201
@@ -116,6 +116,8 @@ def test_all_stages_of_all_models_come_page_by_page_as_they_were_then(api: httpx
     assert then(-1) == []
     models = ("churn", "fraud", "größe/ß")
     assert then(0.5) == [(model, "staging", "6") for model in models]
+    assert then(0.5, limit=2) == then(0.5), "models that nothing served are no gap"
+    assert then(-1, limit=1) == []
     both = [(model, stage, "6") for model in models for stage in ("production", "staging")]
     assert then(1.5) == both
     for limit in (1, 2, 3, 6):
