@@ -64,6 +64,7 @@ class Digest:
     unreviewed: Part = NOTHING
     asked: Part = NOTHING
     person: str = ""
+    head: tuple[int, str] | None = None  #: of the audit chain: its last event and that one's hash
 
     @property
     def nothing(self) -> bool:
@@ -149,6 +150,7 @@ class Boards:
                 held_up=here(_HELD_UP),
                 rolled_back=here(boards.undone_since(now - DAY)),
                 unreviewed=here(boards.unreviewed()),
+                head=audit.head(session),
             )
 
     def personal_digest(self, user_id: str, day: str, now: datetime) -> Digest:

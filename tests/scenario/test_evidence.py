@@ -12,7 +12,7 @@ import pytest
 
 from bot import verify_evidence
 from bot.local_slack.person import Json, Person, labels, shown_text
-from tests.scenario.world import BOB, MODEL, Baton, wait
+from tests.scenario.world import BOB, MODEL, PROMO, Baton, wait
 
 
 def details(baton: Baton, person: Person, card: Json) -> Json:
@@ -107,3 +107,36 @@ def test_whoever_asks_is_told_privately_who_served_then(baton: Baton) -> None:
         (MODEL, "Which model, and when"),
     ):
         assert sentence in shown_text(baton.command(baton.alice, f"/promote at {typed}"))
+
+
+def test_each_digest_keeps_the_head_of_the_audit_chain_where_nobody_can_rewrite_it(
+    baton: Baton, tmp_path: Path
+) -> None:
+    baton.promoted("7")
+    baton.server.services.send_digest()
+    said = shown_text(baton.alice.wait_for_message(PROMO, lambda m: "Audit chain: event " in shown_text(m)))
+    event, head = re.search(r"Audit chain: event (\d+), head ([0-9a-f]{24}), so that", said).groups()  # type: ignore[union-attr]
+
+    made = baton.api("GET", "/promotions/P-1/evidence").json()
+    chain = [json.loads(line) for line in baton.api("GET", "/audit").text.splitlines()]
+    assert verified(made, chain, tmp_path, f"{event}:{head}")
+
+    chain[0]["actor_name"], before = "somebody else", "0" * 64
+    for each in chain:  # computed anew from there on, and the file with it
+        each["prev_hash"] = before
+        before = each["hash"] = verify_evidence.sha(verify_evidence.without(each, "hash"))
+    mine = {each["seq"] for each in made["audit"]["events"]}
+    made["audit"] |= {
+        "events": [each for each in chain if each["seq"] in mine],
+        "head": {"event": chain[-1]["seq"], "hash": chain[-1]["hash"]},
+    }
+    made["fingerprint"] = verify_evidence.sha(verify_evidence.without(made, "fingerprint"))
+    assert verified(made, chain, tmp_path), "nothing but a head that was kept elsewhere can tell"
+    assert not verified(made, chain, tmp_path, f"{event}:{head}")
+
+
+def verified(made: Json, chain: list[Json], folder: Path, *heads: str) -> bool:
+    file, export = folder / "P-1.json", folder / "audit.ndjson"
+    file.write_text(json.dumps(made), "utf-8")
+    export.write_text("\n".join(map(json.dumps, chain)), "utf-8")
+    return verify_evidence.main(str(file), str(export), *heads)

@@ -20,7 +20,9 @@ BUDGET = 10_000
 def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
     """To decide (oldest first, with who is awaited), to hurry, to watch, and to know."""
     if facts.nothing:
-        return Message(text="☀️ Nothing waits for anybody.", blocks=[section("☀️ Nothing waits for anybody.")])
+        return Message(
+            text="☀️ Nothing waits for anybody.", blocks=[section("☀️ Nothing waits for anybody."), *_chain(facts)]
+        )
     yours = " on you" if facts.person else ""
     text = f"{_count(facts.awaiting.count, 'promotion')} waiting for a decision{yours}."
     blocks: list[dict[str, Any]] = [header(f"☀️ {text}")]
@@ -41,7 +43,7 @@ def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
     parts = [each for each in parts if each[1].count]
     for title, part, line in parts:
         blocks += _part(title, part, line, min(2800, BUDGET // len(parts)))
-    return Message(text=text, blocks=blocks)
+    return Message(text=text, blocks=[*blocks, *_chain(facts)])
 
 
 def _part(title: str, part: Part, line: Callable[[PromotionView], str], room: int) -> list[dict[str, Any]]:
@@ -59,6 +61,14 @@ def _fitting(lines: Sequence[str], room: int) -> tuple[str, int]:
             break
         kept.append(f"• {each}")
     return "\n".join(kept), len(kept)
+
+
+def _chain(facts: Digest) -> list[dict[str, Any]]:
+    """What `verify_evidence.py` is given as EVENT:HASH."""
+    if facts.head is None:
+        return []
+    event, head = facts.head
+    return [context(f"Audit chain: event {event}, head {head[:24]}, so that the log cannot be rewritten unseen")]
 
 
 def _name(view: PromotionView) -> str:
