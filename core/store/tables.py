@@ -126,6 +126,7 @@ class DecisionRow(Base):
     __table_args__ = (
         unique_while("void_at IS NULL", "uq_decisions_actor", "promotion_id", "actor"),
         unique_while("void_at IS NULL", "uq_decisions_principal", "promotion_id", "principal"),
+        Index("ix_decisions_promotion", "promotion_id"),
         CheckConstraint(one_of("kind", DecisionKind), "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
@@ -154,6 +155,7 @@ class Champion(Base):
         unique_while("until IS NULL", "uq_champions_current", "model_id", "stage"),
         Index("ix_champions_history", "model_id", "stage", "since"),
         Index("ix_champions_version", "version_id", "stage"),
+        Index("ix_champions_promotion", "promotion_id"),
         CheckConstraint("until IS NULL OR until >= since", "order"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
@@ -174,6 +176,7 @@ class DeploymentRow(Base):
     __tablename__ = "deployments"
     __table_args__ = (
         unique_while("state <> 'cancelled'", "uq_deployments_action", "promotion_id", "action", "step"),
+        Index("ix_deployments_promotion", "promotion_id"),
         CheckConstraint(one_of("state", DeploymentState), "state"),
         CheckConstraint("action IN ('deploy', 'set_traffic', 'rollback')", "action"),
     )
