@@ -13,7 +13,8 @@ from core.domain.lifecycle import Event
 from core.domain.model import Actor, Kind, Person, State
 from core.domain.views import PromotionView
 from core.policy import approvals
-from core.policy.schema import Policy, Stage
+from core.policy.origins import modes
+from core.policy.schema import Stage
 from core.ports import Place, Registry
 from core.promotions import Promotions
 from core.store import audit, drifts, registries, registry, write_backs
@@ -46,16 +47,6 @@ class Drift:
     promotion_id: int | None = None
 
 
-def place_of(policy: Policy, registry: Registry, model: str, stage: str) -> Place | None:
-    """What of a registry follows a stage's champion; None where only tags are written, or nothing."""
-    mode, names = policy.override(model).write_back, policy.stage_names
-    if mode is None or mode == "tags-only" or stage not in names:
-        return None
-    if mode == "stage" and stage not in names[-2:]:  # it has two stages that serve; more of ours would share one
-        return None
-    return Place(model, mode, registry.target(mode, model, stage, stage == names[-1]))
-
-
 class Drifts:
     """Watches what Baton wrote, and carries out what people answer. Shares its collaborators with `Promotions`."""
 
@@ -63,6 +54,16 @@ class Drifts:
         self.promotions = promotions
         self.policy = promotions.policy
         self.database = promotions.database
+        self.mode_of = modes(promotions.policy)
+
+    def place(self, registry: Registry, model: str, stage: str) -> Place | None:
+        """What of a registry follows a stage's champion; None where only tags are written, or nothing."""
+        mode, names = self.mode_of(model), self.policy.stage_names
+        if mode is None or mode == "tags-only" or stage not in names:
+            return None
+        if mode == "stage" and stage not in names[-2:]:  # it has two stages that serve; more of ours would share one
+            return None
+        return Place(model, mode, registry.target(mode, model, stage, stage == names[-1]))
 
     # -- noticing ------------------------------------------------------------------------------------------------
 
@@ -75,7 +76,7 @@ class Drifts:
             since = write_backs.last_id(session)
             watched = drifts.watched(session, registry.name, model)
             standing = drifts.standing(session, registry.name)
-        places = {each: place_of(self.policy, registry, each.model, each.stage) for each in watched}
+        places = {each: self.place(registry, each.model, each.stage) for each in watched}
         held = registry.held([place for place in places.values() if place is not None])
         for each, place in places.items():
             if place is None:

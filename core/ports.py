@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.domain.model import ModelVersion, Person
 from core.policy.readings import Reading
+from core.policy.schema import WriteBackMode
 
 #: Returns the time now, aware, in UTC. Read once a decision.
 Clock = Callable[[], datetime]
@@ -142,9 +143,6 @@ class NotReady:
 
     sentence: str
     final: bool = False
-
-
-WriteBackMode = Literal["alias", "stage", "copy", "tags-only"]
 
 
 @dataclass(frozen=True)

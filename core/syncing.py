@@ -191,15 +191,13 @@ class Registries:
 
     def _look(self, there: Registry, model: str, now: datetime) -> None:
         """Every version of a model that was not seen yet, and whether something of it moved."""
-        again = now + LOOKING
+        found, again = [], now + LOOKING
         try:
             if self._owner_of(model) == there.name:
                 with self.database.read() as session:
                     above = registries.highest(session, there.name, model)
                 found = list(there.versions(model, above))
                 self.drifts.watch(there, now, model)
-                with self.database.note() as session:
-                    registries.sight(session, there.name, found, now)
         except Unavailable:
             again = now + LATER
             raise
@@ -210,6 +208,7 @@ class Registries:
                 self._tell_refused(there.name, model, no.sentence, now)
         finally:
             with self.database.note() as session:
+                registries.sight(session, there.name, found, now)
                 registries.looked(session, there.name, model, again)
 
     def _take_in(self, there: Registry, wanted: Wanted, now: datetime) -> None:

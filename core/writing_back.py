@@ -10,7 +10,7 @@ from datetime import datetime
 from core.domain.errors import Refused, Unavailable
 from core.domain.model import Actor, DecisionKind, Kind
 from core.domain.views import PromotionView
-from core.drifting import Drifts, place_of
+from core.drifting import Drifts
 from core.ports import Place, Registry, WriteBack
 from core.store import drifts, promotions, write_backs
 from core.store.audit import Subject
@@ -26,7 +26,6 @@ class WriteBacks:
 
     def __init__(self, drifts: Drifts, public_url: str) -> None:
         self.drifts = drifts
-        self.policy = drifts.policy
         self.database = drifts.database
         self.public_url = public_url
 
@@ -34,14 +33,14 @@ class WriteBacks:
         """Tell the registry of one decision. Raises `Unavailable`, and tries again later, when it did not answer."""
         with self.database.read() as session:
             overtaken = write_backs.overtaken(session, row)
-        if self.policy.override(row.model).write_back is None:
+        if self.drifts.mode_of(row.model) is None:
             self._settle(row.id, "nothing", "The policy has nothing written back for this model.", now)
             return
         if overtaken and row.drift_id is not None:
             self._settle(row.id, "nothing", "Another version became the champion meanwhile.", now)
             return
         moves = row.decision in write_backs.MOVES and not overtaken
-        place = place_of(self.policy, registry, row.model, row.stage) if moves else None
+        place = self.drifts.place(registry, row.model, row.stage) if moves else None
         found = ""
         try:
             written = registry.write_back(self._order(registry, row, place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from core.policy.schema import Policy
+from core.policy.schema import Policy, WriteBackMode
 
 #: How many models' answers are kept in memory; a poll asks for each of them.
 KEPT = 50_000
@@ -25,3 +25,8 @@ def registry_of(policy: Policy, model: str) -> str | None:
 def remembered(policy: Policy) -> Callable[[str], str | None]:
     """`registry_of` for one policy, which asks each model once."""
     return lru_cache(KEPT)(lambda model: registry_of(policy, model))
+
+
+def modes(policy: Policy) -> Callable[[str], WriteBackMode | None]:
+    """How decisions about a model are written back, by one policy, which asks each model once."""
+    return lru_cache(KEPT)(lambda model: policy.override(model).write_back)

@@ -18,7 +18,9 @@ from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDa
 from core.policy.rollout import QuietHours
 from core.policy.stages import Stage
 
-__all__ = ["EXAMPLE", "Policy", "Stage"]
+__all__ = ["EXAMPLE", "Policy", "Stage", "WriteBackMode"]
+
+WriteBackMode = Literal["alias", "stage", "copy", "tags-only"]
 
 #: What `baton init` writes.
 EXAMPLE = files("core.policy").joinpath("example.yml").read_text(encoding="utf-8")
@@ -53,7 +55,7 @@ class ModelOverride(Part):
     owner: Member | None = None
     channel: Channel | None = None
     registry: Name | None = None
-    write_back: Literal["alias", "stage", "copy", "tags-only"] | None = None
+    write_back: WriteBackMode | None = None
 
 
 class StopButton(Part):

@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 
 from core.domain.errors import Refused
 from core.policy.connections import MLflow
-from core.ports import ForeignVersion, NotReady, Place, Sighting, WriteBack, WriteBackMode, Written
+from core.policy.schema import WriteBackMode
+from core.ports import ForeignVersion, NotReady, Place, Sighting, WriteBack, Written
 from core.registries import mlflow_read, mlflow_write
 from core.registries.mlflow_metrics import whole
 from core.registries.mlflow_rest import Credentials, Rest, Row, credentials, quoted

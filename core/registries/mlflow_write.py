@@ -11,7 +11,8 @@ import re
 from abc import ABC, abstractmethod
 
 from core.domain.errors import Conflict, NotFound
-from core.ports import WriteBack, WriteBackMode, Written
+from core.policy.schema import WriteBackMode
+from core.ports import WriteBack, Written
 from core.registries.mlflow_metrics import text
 from core.registries.mlflow_read import copied_from, tags, version_row
 from core.registries.mlflow_rest import Rest, Row, quoted

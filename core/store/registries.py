@@ -220,6 +220,8 @@ def highest(session: Session, name: str, model: str) -> int:
 def sight(session: Session, name: str, sightings: Iterable[Sighting], now: datetime) -> int:
     """Remember versions until they are registered; how many were new."""
     wanted = {(each.model, each.number): each for each in sightings}
+    if not wanted:
+        return 0
     models = sorted({model for model, _ in wanted})
     there: set[tuple[str, int]] = set()
     for start in range(0, len(models), AT_ONCE):

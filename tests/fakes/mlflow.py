@@ -202,8 +202,9 @@ class MLflow:
 
     def _get_registered_models_search(self, given: Row) -> Row:
         most, token = fields(given, "max_results", "page_token")
-        rows = [self._shown_model(row) for _, row in sorted(self.state.models.items())]
-        return self._page("registered_models", rows, most, token, 1_000)
+        rows = [self.state.models[name] for name in sorted(self.state.models)]
+        page = self._page("registered_models", rows, most, token, 1_000)
+        return page | {key: [self._shown_model(row) for row in page[key]] for key in page if key == "registered_models"}
 
     def _post_registered_models_rename(self, given: Row) -> Row:
         old, new = fields(given, "name new_name")
