@@ -411,7 +411,7 @@ def _glass(baton: Baton) -> Iterator[View]:
     first = f"{MODEL} 15 is champion of production"
     message = baton.card(first)
     yield card(
-        "glass-unreviewed", "Marked until somebody else has looked.", message, first, "Nobody else has looked at it yet"
+        "glass-unreviewed", "Marked until somebody else has looked.", message, first, "The glass was broken for it"
     )
     baton.command(baton.carol, f"/promote review {ref_of(message)} because it was right to do so")
     baton.card("it was right to do so")

@@ -38,7 +38,7 @@ class Look:
         return self.size["width"] < 760
 
 
-DESK: ViewportSize = {"width": 900, "height": 860}
+DESK: ViewportSize = {"width": 1000, "height": 860}
 SMALL: ViewportSize = {"width": PHONE["width"], "height": PHONE["height"]}
 LOOKS = (
     Look("phone", SMALL, "light"),

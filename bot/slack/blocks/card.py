@@ -120,7 +120,7 @@ def summary(view: PromotionView) -> str:
     if view.state is State.FAILED and view.failing and all(lacks_data(each) for each in view.failing):
         return f"❓ *No data:* {escape(first_sentence(view), 900)}"
     if view.state is State.SUCCEEDED and view.override and view.override.reviewed_by is None:
-        return f"🚨 {escape(first_sentence(view), 900)} *Nobody else has looked at it yet.*"
+        return f"🚨 {escape(first_sentence(view), 900)} *The glass was broken for it.*"
     return f"{MARKS.get(view.state, '⏳')} {escape(first_sentence(view), 900)}"
 
 

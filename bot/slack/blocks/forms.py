@@ -324,7 +324,8 @@ def _decisions(view: PromotionView, awaited: card.Awaited) -> list[Json]:
     lines = [_decision(each) for each in view.decisions]
     lines += [f"~{_decision(each)}~ ({escape(each.void, 200)})" for each in view.voided[-10:]]
     if view.active:
-        lines += [line for line in (escape(view.tally.sentence, 300), card.still_needed(view, awaited)) if line]
+        counted = f"{len(view.tally.approvals)} of {view.tally.quorum} approvals"
+        lines += [line for line in (counted, card.still_needed(view, awaited)) if line]
     return [section("*Approvals*"), *_in_sections(lines or ["None"])]
 
 
