@@ -341,21 +341,31 @@ def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")])
 @policy_app.command("test")
 def policy_test(
     file: Annotated[str, typer.Argument(help="The changed policy file; else that of BATON_CONFIG.")] = "",
-    since: Annotated[str, typer.Option(help="Only promotions asked for since then: a day or a moment.")] = "",
+    since: Annotated[str, typer.Option(help="Only promotions asked for since then, such as 2026-11-01.")] = "",
     model: Annotated[str, typer.Option(help="Only promotions of this model.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many, the newest first.")] = 500,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
 ) -> None:
     """Judge past promotions by a changed policy file, and list those whose outcome would differ."""
+    from dataclasses import asdict
+
     from bot import terminal
     from bot.direct import test_policy
 
-    different, judged = test_policy(file, since, model, limit)
+    judged, told = 0, []
+    for each in test_policy(file, since, model, limit):
+        judged += 1
+        if each.differs or each.unjudged:
+            told.append(each)
+            if not as_json:
+                _say(terminal.judged(each))
+    differ = [each for each in told if each.differs]
     if as_json:
-        _print_json({"judged": judged, "differ": [each.__dict__ for each in different]})
+        unjudged = [asdict(each) for each in told if each.unjudged]
+        _print_json({"judged": judged, "differ": [asdict(each) for each in differ], "unjudged": unjudged})
     else:
-        _say(terminal.differences(different, judged))
-    if different:
+        _say(terminal.differing(len(differ), judged))
+    if differ:
         raise typer.Exit(REFUSED)
 
 

@@ -17,12 +17,13 @@ from bot.terminal import ago, safe, table
 from core.domain.errors import BadInput, Conflict, NotFound, Unavailable
 from core.domain.model import Actor
 from core.policy.load import load_file
+from core.policy.whatif import Judged
 from core.store import audit
 from core.store.database import Database, normalise
 from core.store.health import AWAY, trouble
 from core.store.migrate import newer, upgrade
 from core.tokens import Tokens
-from core.whatif import Judged, judge_past
+from core.whatif import judge_past
 
 MANIFEST_STEPS = """Next, create the Slack app:
   1. Open https://api.slack.com/apps, “Create New App”, “From an app manifest”, choose your workspace,
@@ -206,16 +207,15 @@ def export_audit(since: str, until: str, model: str) -> Iterator[str]:
 # -- policy ------------------------------------------------------------------------------------------------------
 
 
-def test_policy(file: str, since: str, model: str, limit: int) -> tuple[list[Judged], int]:
-    """(past promotions that a policy file would have decided otherwise, how many were judged).
+def test_policy(file: str, since: str, model: str, limit: int) -> Iterator[Judged]:
+    """Past promotions as a policy file would have judged them, one by one, the newest first.
 
-    Raises `PolicyError` with its findings, and `BadInput`.
+    Raises `PolicyError` with its findings, `BadInput`, and `NotFound` for a model that there is not.
     """
     start = _moment(since, "since")
     policy = load_file(Path(file) if file else Settings.load().config)
     with opened() as database:
-        judged = list(judge_past(database, policy, start, model, limit))
-    return [each for each in judged if each.differs], len(judged)
+        yield from judge_past(database, policy, now(), start, model, limit)
 
 
 def _moment(text: str, option: str) -> datetime | None:

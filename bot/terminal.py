@@ -5,7 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.policy.whatif import Judged
 
 Json = dict[str, Any]
 #: Marks that turn the direction of the text around them, or hide it; shown instead of obeyed.
@@ -139,11 +142,15 @@ def promotions(found: Sequence[Json]) -> str:
     return table(("ID", "MODEL", "VERSION", "STAGE", "STATE", "ASKED BY", "WHEN"), rows)
 
 
-def differences(found: Sequence[Any], judged: int) -> str:
-    """The past promotions that a changed policy would have decided otherwise, and how many were judged."""
-    lines = [f"{each.ref} {safe(each.title)}: {each.happened}; {safe(each.would)}" for each in found]
-    said = "1 promotion" if judged == 1 else f"{judged:,} promotions"
-    return "\n".join([*lines, f"{len(found):,} of {said} would differ."])
+def judged(found: Judged) -> str:
+    """`P-12 fraud-detector 7 → production: was deployed 2026-11-20; would have gone ahead.`"""
+    title = f"{found.promotion} {found.model} {found.version} → {found.stage}"
+    return safe(f"{title}: {found.happened}; {found.would}")
+
+
+def differing(different: int, count: int) -> str:
+    """How many of the past promotions a changed policy would have decided otherwise."""
+    return f"{different:,} of {'1 promotion' if count == 1 else f'{count:,} promotions'} would differ."
 
 
 def blockers(found: Sequence[Json]) -> str:

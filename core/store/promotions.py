@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -28,8 +28,10 @@ from core.domain.model import (
     Verdict,
 )
 from core.domain.views import DeploymentView, PromotionView, RolloutView
+from core.policy import occupancy
 from core.policy.approvals import tally
 from core.policy.eligibility import Served
+from core.policy.occupancy import Stretch
 from core.policy.schema import Stage
 from core.store.registry import lineage_from_json, to_model_version
 from core.store.tables import (
@@ -241,15 +243,10 @@ def served(session: Session, version_id: int) -> dict[str, Served]:
         .where(Champion.version_id == version_id)
         .order_by(Champion.since, Champion.id)
     )
-    found: dict[str, Served] = {}
-    for row, ended_by in rows:
-        before = found.get(row.stage)
-        stretch = before.longest if before else timedelta()
-        if before is not None and before.until is not None and before.rolled_back_by is None:
-            stretch = max(stretch, before.until - before.since)
-        bad = f"P-{row.ended_by}" if ended_by == Kind.ROLLBACK else None
-        found[row.stage] = Served(row.since, row.until, bad, stretch)
-    return found
+    return occupancy.served(
+        Stretch(row.stage, row.since, row.until, f"P-{row.ended_by}" if ended_by == Kind.ROLLBACK else None)
+        for row, ended_by in rows
+    )
 
 
 def champions(session: Session, model: str | None = None, limit: int = 30) -> list[tuple[str, str, str]]:

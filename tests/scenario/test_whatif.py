@@ -51,9 +51,7 @@ def test_a_stricter_gate_names_whom_it_would_have_stopped(past: Baton) -> None:
     done = policy_test(past, changed(past, "{metric: auc, at_least: 0.90}", "{metric: auc, at_least: 0.99}"))
     assert done.returncode == 1
     first, second, last = done.stdout.splitlines()
-    assert first.startswith(
-        "P-3 fraud-detector 8 → production: still waits for approval; would have failed its gates: "
-    )
+    assert first.startswith("P-3 fraud-detector 8 → production: still waits for approval; would now fail its gates: ")
     assert "P-1 fraud-detector 6 → production: was deployed" in second
     assert second.endswith("would have failed its gates: auc is 0.95, at least 0.99 is required.")
     assert last == "2 of 3 promotions would differ."
@@ -65,13 +63,13 @@ def test_a_laxer_one_names_whom_it_would_have_let_through(past: Baton) -> None:
     done = policy_test(past, text, "--json")
     found = json.loads(done.stdout)
     assert found["judged"] == 3
-    assert [(each["ref"], each["happened"]) for each in found["differ"]] == [("P-2", "was stopped by its gates")]
-    assert "would have lacked approvals" in found["differ"][0]["would"]
+    assert [(each["promotion"], each["happened"]) for each in found["differ"]] == [("P-2", "was stopped by its gates")]
+    assert found["differ"][0]["would"].startswith("would have needed 2 more approvals: 0 of 2 approvals; ")
 
 
 def test_fewer_or_more_approvals(past: Baton) -> None:
     one = changed(past, "- {group: risk, at_least: 1}", "- {group: risk}").replace("quorum: 2", "quorum: 1")
-    assert "P-3 fraud-detector 8 → production: still waits for approval; would have gone ahead" in (
+    assert "P-3 fraud-detector 8 → production: still waits for approval; would now go ahead" in (
         policy_test(past, one).stdout
     )
     three = changed(past, "quorum: 2", "quorum: 3")
@@ -81,7 +79,7 @@ def test_fewer_or_more_approvals(past: Baton) -> None:
 def test_a_freeze_names_when_it_would_have_opened(past: Baton) -> None:
     window = "    freeze: [{name: always, from: 2020-01-01, until: 2090-01-01}]\n    deploy: {target"
     done = policy_test(past, changed(past, "    deploy: {target", window))
-    assert "would have had to wait: production was frozen by “always”" in done.stdout
+    assert "would have had to wait: production is frozen by “always”" in done.stdout
 
 
 def test_a_file_that_is_wrong_is_refused_with_its_line(past: Baton) -> None:
