@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from core import preferences
-from core.domain.model import Actor, Person, State
+from core.domain.errors import NotAllowed, Unavailable
+from core.domain.model import Actor, Barrier, Person, State
 from core.policy import approvals, windows
+from core.policy.approvals import Approver
 from core.policy.schema import Policy, Stage
+from core.policy.stages import Approvals
 from core.policy.windows import Frozen
 from core.promotions import Promotions
-from core.store import audit, boards, messages
+from core.store import audit, barriers, boards, delegations, messages
 from core.store import promotions as store
-from core.store.boards import NOTHING, UNDECIDED, UNDER_WAY, Part
+from core.store.boards import NOTHING, UNDECIDED, UNDER_WAY, Ask, Found, Part
 from core.store.tables import MessageRow, PromotionRow
 
-#: Promotions that a digest names in each part; the rest is counted.
-LISTED = 20
+log = logging.getLogger(__name__)
+
+#: Promotions that a digest names in each part, and a Home in all but the first; the rest is counted.
+LISTED, BRIEF = 20, 6
 #: "Expiring soon", and "since yesterday".
 DAY = timedelta(days=1)
-#: Promotions on one page of a Home.
-PAGE = 10
+#: Promotions on one page of a Home, and champions that it names.
+PAGE, CHAMPIONS = 10, 30
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Dashboard:
     unreviewed: Part = NOTHING
     champions: tuple[tuple[str, str, str], ...] = ()  #: (model, stage, version)
     digest: bool = False  #: whether this person gets a digest of their own
+    stops: tuple[Barrier, ...] = ()
+    serving: int = 0  #: how many champions there are in all
 
     @property
     def pages(self) -> int:
@@ -83,48 +92,66 @@ class Boards:
 
     def home(self, user_id: str, page: int = 0) -> Dashboard:
         """One person's Home, with the given page of what waits on them. Raises `Unavailable`."""
-        asks, trained = self._asked_of(user_id)
         now = self.promotions.clock()
+        asks = self._asks(user_id, now)
         with self.database.read() as session:
-            waiting = boards.waiting_on(session, user_id, asks, trained, page * PAGE, PAGE)
-            if page and not waiting.shown:
+            waiting = boards.waiting_on(session, asks, limit=PAGE, offset=page * PAGE)
+            if page and not waiting.ids:
                 page = max(0, -(-waiting.count // PAGE) - 1)
-                waiting = boards.waiting_on(session, user_id, asks, trained, page * PAGE, PAGE)
-            under_way = PromotionRow.state.in_(UNDER_WAY)
+                waiting = boards.waiting_on(session, asks, limit=PAGE, offset=page * PAGE)
+            waits, asked, rolling_out, held_up, unreviewed = boards.load(
+                session,
+                waiting,
+                self._asked_by(session, user_id, BRIEF),
+                boards.promotions(session, _ROLLING_OUT, newest=True, limit=BRIEF),
+                boards.promotions(session, _HELD_UP, limit=BRIEF),
+                boards.promotions(session, boards.unreviewed(), limit=BRIEF),
+            )
             return Dashboard(
-                waiting=waiting,
+                waiting=waits,
                 page=page,
-                asked=self._asked_by(session, user_id),
-                rolling_out=boards.promotions(session, under_way, PromotionRow.waiting_for == "", newest=True),
-                held_up=boards.promotions(session, _HELD_UP),
+                asked=asked,
+                rolling_out=rolling_out,
+                held_up=held_up,
                 frozen=self._frozen(now),
-                unreviewed=boards.promotions(session, boards.unreviewed()),
-                champions=tuple(store.champions(session, limit=30)),
+                unreviewed=unreviewed,
+                champions=tuple(store.champions(session, limit=CHAMPIONS)),
                 digest=preferences.wants_digest(self.database, user_id),
+                stops=barriers.stops(session),
+                serving=boards.serving(session),
             )
 
-    def _asked_by(self, session: Session, user_id: str) -> Part:
+    def _asked_by(self, session: Session, user_id: str, listed: int) -> Found:
         mine = PromotionRow.requester == f"user:{user_id}"
-        return boards.promotions(session, mine, PromotionRow.state.in_((*UNDECIDED, *UNDER_WAY)), newest=True)
+        open_states = PromotionRow.state.in_((*UNDECIDED, *UNDER_WAY))
+        return boards.promotions(session, mine, open_states, newest=True, limit=listed)
 
-    def _asked_of(self, user_id: str) -> tuple[list[tuple[str, str]], list[str]]:
-        """Under which rules this person may decide, and by which names the lineage knows them as a trainer."""
+    def _asks(self, user_id: str, now: datetime) -> list[Ask]:
+        """In which ways promotions that wait now ask for this person; judged once a rule and trainer, however many wait."""
         with self.database.read() as session:
             in_use, trainers = boards.rules_in_use(session), boards.trainers_awaited(session)
+            delegators = [principal for principal, _ in delegations.delegators(session, user_id, now)]
+        rules = [(stage, version, Stage.from_rules(each).approvals) for stage, version, each in in_use]
+        asked = [each.group for _, _, rule in rules if rule for each in rule.from_]
+        members = self.promotions.permissions.members(list(dict.fromkeys(asked)))
+        me, *others = [self._approver(each, members) for each in (user_id, *delegators)]
+        found: dict[tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]], list[tuple[str, str]]] = {}
+        out: dict[tuple[object, Approver | None], tuple[str, ...]] = {}
+        for stage, version, rule in rules:
+            for other in (None, *others):
+                if rule is None or not _may(rule, me, other, ""):
+                    continue
+                if (rule.exclude, other) not in out:
+                    barred = tuple(each for each in trainers if not _may(rule, me, other, each))
+                    out[rule.exclude, other] = barred
+                whose = tuple(f"user:{each.person.id}" for each in (me, other) if each)
+                key = (whose, whose if "requester" in rule.exclude else (), out[rule.exclude, other])
+                found.setdefault(key, []).append((stage, version))
+        return [Ask(*key, tuple(asking)) for key, asking in found.items()]
+
+    def _approver(self, user_id: str, members: dict[str, list[str]]) -> Approver:
         person = self.promotions.directory.person(user_id) or Person(user_id, user_id, active=False)
-        if not person.active:
-            return [], []
-        asked, trained = [], [each for each in trainers if approvals.is_trainer(person, each)]
-        held: dict[str, bool] = {}
-        for stage, version, rules in in_use:
-            rule = Stage.from_rules(rules).approvals
-            for each in rule.from_ if rule else ():
-                if each.group not in held:
-                    held[each.group] = self.promotions.permissions.holds(Actor.user(user_id), [each.group])
-                if held[each.group]:
-                    asked.append((stage, version))
-                    break
-        return asked, trained
+        return Approver(person, self.promotions.directory.groups_of(user_id, members))
 
     def _frozen(self, now: datetime) -> tuple[tuple[str, Frozen], ...]:
         found = ((stage.name, windows.frozen(stage.freeze, now)) for stage in self.policy.stages if stage.freeze)
@@ -136,33 +163,33 @@ class Boards:
         """One channel's digest as it is now."""
         with self.database.read() as session:
 
-            def here(*where: ColumnElement[bool]) -> Part:
+            def here(*where: ColumnElement[bool]) -> Found:
                 return boards.in_channel(session, channel, *where, limit=LISTED)
 
             undecided = PromotionRow.state.in_(UNDECIDED)
-            return Digest(
-                channel=channel,
-                day=day,
-                now=now,
-                awaiting=here(undecided),
-                expiring=here(undecided, PromotionRow.expires_at <= now + DAY),
-                rolling_out=here(PromotionRow.state.in_(UNDER_WAY), PromotionRow.waiting_for == ""),
-                held_up=here(_HELD_UP),
-                rolled_back=here(boards.undone_since(now - DAY)),
-                unreviewed=here(boards.unreviewed()),
-                head=audit.head(session),
+            awaiting, expiring, rolling_out, held_up, rolled_back, unreviewed = boards.load(
+                session,
+                here(undecided),
+                here(undecided, PromotionRow.expires_at <= now + DAY),
+                here(_ROLLING_OUT),
+                here(_HELD_UP),
+                here(boards.undone_since(now - DAY)),
+                here(boards.unreviewed()),
             )
+            return Digest(channel, day, now, awaiting, expiring, rolling_out, held_up, rolled_back, unreviewed)
 
-    def personal_digest(self, user_id: str, day: str, now: datetime) -> Digest:
+    def personal_digest(self, user_id: str, day: str, now: datetime, listed: int = LISTED) -> Digest:
         """One person's own digest as it is now. Raises `Unavailable`."""
-        asks, trained = self._asked_of(user_id)
+        asks = self._asks(user_id, now)
         with self.database.read() as session:
-            waiting = boards.waiting_on(session, user_id, asks, trained, 0, LISTED)
-            soon = tuple(each for each in waiting.shown if each.expires_at and each.expires_at <= now + DAY)
-            return Digest(
-                channel=user_id, day=day, now=now, person=user_id, awaiting=waiting,
-                expiring=Part(soon, len(soon)), asked=self._asked_by(session, user_id),
-            )  # fmt: skip
+            soon = PromotionRow.expires_at <= now + DAY
+            awaiting, expiring, asked = boards.load(
+                session,
+                boards.waiting_on(session, asks, limit=listed),
+                boards.waiting_on(session, asks, soon, limit=listed),
+                self._asked_by(session, user_id, listed),
+            )
+            return Digest(user_id, day, now, awaiting, expiring, asked=asked, person=user_id)
 
     def channels(self) -> list[str]:
         """Every channel that a digest goes to: those the policy names, and those of cards that still wait."""
@@ -186,7 +213,7 @@ class Boards:
         if plan is None:
             return []
         wanted = []
-        if _is_due(self.policy, plan.timezone, now):
+        if _is_due(self.policy, ZoneInfo(plan.timezone), now):
             wanted += self.want(self.channels(), local_day(self.policy, now), now)
         return wanted + self._due_people(now)
 
@@ -197,46 +224,65 @@ class Boards:
         with self.database.read() as session:
             done = messages.digests_of(session, day)
             busy = boards.busy_channels(session, DAY, now) if quiet else set()
-        wanted = []
-        for channel in channels:
-            if channel not in done and self._want(channel, day, now, hush=quiet and channel not in busy, person=False):
-                wanted.append(channel)
-        return wanted
+        left = [channel for channel in channels if channel not in done]
+        return self._want({channel: quiet and channel not in busy for channel in left}, {"day": day}, now)
 
     def _due_people(self, now: datetime) -> list[str]:
         """Personal digests, at the same hour of the clock that each person lives by. Nothing to say is not said."""
         wanted = []
+        done: dict[str, set[str]] = {}
         for user_id in preferences.digest_readers(self.database):
-            person = self.promotions.directory.person(user_id)
-            zone = (person.timezone if person else "") or (self.policy.slack.digest or _NO_PLAN).timezone
-            if person is None or not person.active or not _is_due(self.policy, zone, now):
-                continue
-            day = now.astimezone(_zone(zone)).date().isoformat()
-            with self.database.read() as session:
-                if user_id in messages.digests_of(session, day):
-                    continue
-            hush = self.personal_digest(user_id, day, now).nothing
-            if self._want(user_id, day, now, hush=hush, person=True):
-                wanted.append(user_id)
+            try:
+                day = self._personal_day(user_id, now)
+                if day and day not in done:
+                    with self.database.read() as session:
+                        done[day] = messages.digests_of(session, day)
+                if day and user_id not in done[day]:
+                    hush = self.personal_digest(user_id, day, now, listed=1).nothing
+                    wanted += self._want({user_id: hush}, {"day": day, "person": True}, now)
+            except Unavailable as error:  # the others still get theirs, and the next tick tries again
+                log.warning("boards: the digest of %s has to wait: %s", user_id, error)
         return wanted
 
-    def _want(self, channel: str, day: str, now: datetime, hush: bool, person: bool) -> bool:
-        body = {"day": day} | ({"person": True} if person else {})
+    def _personal_day(self, user_id: str, now: datetime) -> str:
+        """Which day it is where this person lives, once the digest's hour has come there; "" before, and for nobody."""
+        plan, person = self.policy.slack.digest, self.promotions.directory.person(user_id)
+        if plan is None or person is None or not person.active:
+            return ""
+        zone = _zone(person.timezone) or ZoneInfo(plan.timezone)
+        return now.astimezone(zone).date().isoformat() if _is_due(self.policy, zone, now) else ""
+
+    def _want(self, hushed: dict[str, bool], body: dict[str, Any], now: datetime) -> list[str]:
+        """Want a digest in each of these, or only remember that its day is done where it is hushed."""
+        if not hushed:
+            return []
+        day, wanted = str(body["day"]), []
         with self.database.change() as session:
-            if not messages.want_digest(session, channel, day, body, now, shown=hush):
-                return False
-            if not hush:
-                who, data = Actor.system("digest"), {"channel": channel, "day": day}
-                audit.append(session, now, who, "digest", audit.Subject(), data)
-            return not hush
+            for channel, hush in hushed.items():
+                if messages.want_digest(session, channel, day, body, now, shown=hush) and not hush:
+                    audit.append(
+                        session,
+                        now,
+                        Actor.system("digest"),
+                        "digest",
+                        audit.Subject(),
+                        {"channel": channel, "day": day},
+                    )
+                    wanted.append(channel)
+        return wanted
 
 
-@dataclass(frozen=True)
-class _Plan:
-    timezone: str = "UTC"
+def _may(rule: Approvals, me: Approver, other: Approver | None, trained_by: str) -> bool:
+    """Whether `me` may decide in their own seat, or in that of `other`, on what somebody else asked for."""
+    asked = approvals.Asked("", "", _NOBODY, trained_by)
+    try:
+        return approvals.may_decide(rule, me, asked, [other] if other else []) == other
+    except NotAllowed:
+        return False
 
 
-_NO_PLAN = _Plan()
+_NOBODY = Actor.system("boards")
+_ROLLING_OUT = PromotionRow.state.in_(UNDER_WAY) & (PromotionRow.waiting_for == "")
 _HELD_UP = (PromotionRow.state == State.APPROVED.value) & (PromotionRow.waiting_for != "")
 
 
@@ -246,15 +292,16 @@ def local_day(policy: Policy, now: datetime) -> str:
     return now.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
-def _is_due(policy: Policy, zone: str, now: datetime) -> bool:
+def _is_due(policy: Policy, zone: ZoneInfo, now: datetime) -> bool:
     """Whether the digest's hour has come on the clock of a zone, on one of its days."""
     plan = policy.slack.digest
-    local = now.astimezone(_zone(zone))
+    local = now.astimezone(zone)
     return plan is not None and local.weekday() in plan.weekdays and local.time() >= plan.at
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> ZoneInfo | None:
+    """As Slack names it; None for what this machine does not know."""
     try:
-        return ZoneInfo(name or "UTC")
+        return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
+        return None

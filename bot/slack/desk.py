@@ -15,6 +15,7 @@ from slack_sdk.webhook import WebhookClient
 from bot.slack.blocks import forms
 from bot.slack.blocks.card import Awaited
 from bot.slack.blocks.text import escape, link, notice, section
+from bot.slack.homes import Homes
 from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core.alerts import Alerts
@@ -58,6 +59,7 @@ class Desk:
     quick: WebClient
     #: Slack calls that come after the answer run here, so that a click never waits for them.
     after: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "after"))
+    homes: Homes = field(default_factory=Homes)
 
     @property
     def policy(self) -> Policy:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from core.domain.model import Kind, State
 from core.domain.views import PromotionView
 from core.store import promotions as store
-from core.store.tables import DecisionRow, MessageRow, OverrideRow, PromotionRow, Version
+from core.store.tables import Champion, DecisionRow, MessageRow, OverrideRow, PromotionRow, Version
 
 UNDECIDED = (State.EVALUATING.value, State.AWAITING_APPROVAL.value)
 UNDER_WAY = (State.APPROVED.value, State.DEPLOYING.value, State.VERIFYING.value, State.ROLLING_BACK.value)
@@ -29,6 +29,22 @@ class Part:
 
 
 NOTHING = Part()
+
+
+@dataclass(frozen=True)
+class Found:
+    """As `Part`, before anything is loaded."""
+
+    ids: tuple[int, ...] = ()
+    count: int = 0
+
+
+def load(session: Session, *found: Found) -> tuple[Part, ...]:
+    """What was found for each part of a board, loaded together."""
+    ids = list(dict.fromkeys(each for part in found for each in part.ids))
+    query = select(PromotionRow).options(selectinload(PromotionRow.champion_version)).where(PromotionRow.id.in_(ids))
+    views = {row.id: store.to_view(row) for row in (session.scalars(query) if ids else ())}
+    return tuple(Part(tuple(views[each] for each in part.ids if each in views), part.count) for part in found)
 
 
 def rules_in_use(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
@@ -52,59 +68,74 @@ def trainers_awaited(session: Session) -> list[str]:
     return [each for each in session.scalars(query) if each]
 
 
-def waiting_on(
-    session: Session,
-    user_id: str,
-    rules: Sequence[tuple[str, str]],
-    own_training: Sequence[str],
-    offset: int,
-    limit: int,
-) -> Part:
-    """What awaits one person: under rules that ask them, neither asked nor trained by them, nor decided; soonest first.
+@dataclass(frozen=True)
+class Ask:
+    """One way in which promotions ask for somebody: in their own seat, or in that of whoever delegated to them.
 
-    `rules` are (stage, policy version); `own_training` are the trainers' names that mean this person.
+    `whose` are the actors of whom none may have decided; whose requests and whose training are out stands beside it.
     """
-    if not rules:
-        return Part()
-    me = f"user:{user_id}"
+
+    whose: tuple[str, ...]
+    requesters: tuple[str, ...]
+    trainers: tuple[str, ...]  #: as the lineage names them
+    rules: tuple[tuple[str, str], ...]  #: (stage, policy version)
+
+
+def waiting_on(
+    session: Session, asks: Sequence[Ask], *where: ColumnElement[bool], limit: int, offset: int = 0
+) -> Found:
+    """What awaits somebody who is asked in these ways and has not decided; what expires first comes first."""
+    if not asks:
+        return Found()
+    query = select(PromotionRow.id).where(AWAITED, or_(*map(_open, asks)), *where)
+    if any(ask.trainers for ask in asks):
+        query = query.join(Version, Version.id == PromotionRow.version_id)
+    return _find(session, query, (PromotionRow.expires_at.nulls_last(), PromotionRow.id), limit, offset)
+
+
+def _open(ask: Ask) -> ColumnElement[bool]:
     decided = select(DecisionRow.id).where(
         DecisionRow.promotion_id == PromotionRow.id,
         DecisionRow.void_at.is_(None),
-        or_(DecisionRow.actor == me, DecisionRow.principal == me),
+        or_(DecisionRow.actor.in_(ask.whose), DecisionRow.principal.in_(ask.whose)),
     )
-    query = select(PromotionRow.id).where(
-        AWAITED,
-        tuple_(PromotionRow.stage, PromotionRow.policy_version).in_(list(rules)),
-        PromotionRow.requester != me,
-        ~decided.exists(),
-    )
-    if own_training:
+    asked = tuple_(PromotionRow.stage, PromotionRow.policy_version).in_(ask.rules) & ~decided.exists()
+    if ask.requesters:
+        asked &= PromotionRow.requester.not_in(ask.requesters)
+    if ask.trainers:
         trainer = func.coalesce(Version.lineage["trained_by"].as_string(), "")
-        query = query.join(Version, Version.id == PromotionRow.version_id).where(trainer.not_in(list(own_training)))
-    return part(session, query, (PromotionRow.expires_at, PromotionRow.id), limit, offset)
+        asked &= trainer.not_in(ask.trainers)
+    return asked
 
 
-def part(session: Session, query: Select[int], order: tuple[Any, ...], limit: int, offset: int = 0) -> Part:
-    """What a query of ids finds: so many of them as views, and the number of all."""
-    count = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
-    ids = session.scalars(query.order_by(*order).limit(limit).offset(offset)).all() if count else []
-    return Part(store.several(session, ids), int(count))
-
-
-def promotions(session: Session, *where: ColumnElement[bool], newest: bool = False, limit: int = 10) -> Part:
+def promotions(session: Session, *where: ColumnElement[bool], limit: int, newest: bool = False) -> Found:
     """Promotions that meet conditions, oldest first unless `newest`."""
     order = PromotionRow.id.desc() if newest else PromotionRow.id
-    return part(session, select(PromotionRow.id).where(*where), (order,), limit)
+    return _find(session, select(PromotionRow.id).where(*where), (order,), limit)
 
 
-def in_channel(session: Session, channel: str, *where: ColumnElement[bool], limit: int = 20) -> Part:
+def in_channel(session: Session, channel: str, *where: ColumnElement[bool], limit: int) -> Found:
     """The same, of those whose card is in a channel."""
     query = (
         select(PromotionRow.id)
         .join(MessageRow, (MessageRow.promotion_id == PromotionRow.id) & (MessageRow.kind == "card"))
         .where(MessageRow.channel == channel, *where)
     )
-    return part(session, query, (PromotionRow.id,), limit)
+    return _find(session, query, (PromotionRow.id,), limit)
+
+
+def _find(session: Session, query: Select[int], order: tuple[Any, ...], limit: int, offset: int = 0) -> Found:
+    """So many of the ids that a query finds, and the number of all, in one go."""
+    counted = query.add_columns(func.count().over()).order_by(*order)
+    rows = session.execute(counted.limit(limit).offset(offset)).all()
+    if rows or not offset:
+        return Found(tuple(row[0] for row in rows), rows[0][1] if rows else 0)
+    return Found((), session.scalar(select(func.count()).select_from(query.subquery())) or 0)  # past the last page
+
+
+def serving(session: Session) -> int:
+    """How many champions there are."""
+    return session.scalar(select(func.count()).select_from(Champion).where(Champion.until.is_(None))) or 0
 
 
 def undone_since(since: datetime) -> ColumnElement[bool]:

@@ -47,7 +47,9 @@ def test_it_is_sent_once_a_day_and_names_what_waits(baton: Baton) -> None:
     assert "1 promotion waiting for a decision." in shown
     assert "*Promote fraud-detector 8 to production?* (P-4)" in shown
     assert "Still needed: 1 from ml-leads (<@U02BOB>); 1 from risk (<@U03CAROL>, <@U04DAVE>)" in shown
-    assert "*Rolled back since yesterday*" in shown
+    assert "*Oldest first (1)*" in shown
+    assert "*Rolled back since yesterday (1)*" in shown
+    assert [part for part in ("DECIDE", "REVIEW", "WATCH", "KNOW") if f"*{part}*" in shown] == ["DECIDE", "KNOW"]
     assert "false alarms" in shown
     assert len(digests(baton)) == 1
 

@@ -103,11 +103,11 @@ class TestOwnDigest:
         baton.clock.ahead = midnight - now + timedelta(hours=1)
         for _ in range(3):
             baton.server.services.boards.due(baton.clock())
-        told = baton.carol.wait_for_message("app", lambda m: "waiting for a decision on you" in shown_text(m))
+        told = baton.carol.wait_for_message("app", lambda m: "for your decision" in shown_text(m))
         assert f"Promote {MODEL} 7 to production?" in shown_text(told)
-        mine = [m for m in baton.carol.dms() if "waiting for a decision on you" in shown_text(m)]
+        mine = [m for m in baton.carol.dms() if "for your decision" in shown_text(m)]
         assert len(mine) == 1
-        assert not [m for m in baton.dave.dms() if "waiting for a decision on you" in shown_text(m)]
+        assert not [m for m in baton.dave.dms() if "for your decision" in shown_text(m)]
 
     def test_a_button_in_home_says_the_same(self, baton: Baton) -> None:
         shown = home(baton, CAROL, "Waiting on you")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,38 +19,66 @@ BUDGET = 10_000
 
 
 def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
-    """To decide (oldest first, with who is awaited), to hurry, to watch, and to know."""
+    """What to decide (oldest first, with who is awaited), to review, to watch and to know; each number is exact."""
     if facts.nothing:
         return Message(
             text="☀️ Nothing waits for anybody.", blocks=[section("☀️ Nothing waits for anybody."), *_chain(facts)]
         )
-    yours = " on you" if facts.person else ""
-    text = f"{_count(facts.awaiting.count, 'promotion')} waiting for a decision{yours}."
+    text = _first_line(facts)
+    groups = [(title, [each for each in lines if each.part.count]) for title, lines in _groups(facts, awaited)]
+    room = min(2800, BUDGET // sum(len(lines) for _, lines in groups))
     blocks: list[dict[str, Any]] = [header(f"☀️ {text}")]
+    for title, lines in groups:
+        if lines:
+            blocks += [{"type": "divider"}, context(f"*{title}*")]
+            blocks += [block for each in lines for block in _part(each, room)]
+    return Message(text=text, blocks=[*blocks, *_chain(facts)])
+
+
+def _first_line(facts: Digest) -> str:
+    count = facts.awaiting.count
+    if not facts.person:
+        return f"{_count(count, 'promotion')} waiting for a decision."
+    return f"{_count(count, 'promotion')} {'waits' if count == 1 else 'wait'} for your decision."
+
+
+@dataclass(frozen=True)
+class _Lines:
+    title: str
+    part: Part
+    line: Callable[[PromotionView], str]
+
+
+def _groups(facts: Digest, awaited: dict[int, Awaited]) -> list[tuple[str, list[_Lines]]]:
+    """By what the reader must do."""
 
     def waiting(view: PromotionView) -> str:
         return _waiting(view, awaited.get(view.id), facts.now)
 
-    order = ", soonest first" if facts.person else ", oldest first"
-    parts: list[tuple[str, Part, Callable[[PromotionView], str]]] = [
-        (f"Decide{order}", facts.awaiting, waiting),
-        ("Expiring within a day", facts.expiring, _expiring),
-        ("Rolling out", facts.rolling_out, _rolling),
-        ("Approved, and waiting", facts.held_up, _held),
-        ("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken),
-        ("Rolled back since yesterday", facts.rolled_back, _undone),
-        ("Asked by you", facts.asked, _standing),
+    order = "What expires first" if facts.person else "Oldest first"
+    return [
+        (
+            "DECIDE",
+            [_Lines(order, facts.awaiting, waiting), _Lines("Expiring within a day", facts.expiring, _expiring)],
+        ),
+        ("REVIEW", [_Lines("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken)]),
+        (
+            "WATCH",
+            [
+                _Lines("Rolling out", facts.rolling_out, _rolling),
+                _Lines("Approved, and waiting", facts.held_up, _held),
+                _Lines("Asked by you", facts.asked, _standing),
+            ],
+        ),
+        ("KNOW", [_Lines("Rolled back since yesterday", facts.rolled_back, _undone)]),
     ]
-    parts = [each for each in parts if each[1].count]
-    for title, part, line in parts:
-        blocks += _part(title, part, line, min(2800, BUDGET // len(parts)))
-    return Message(text=text, blocks=[*blocks, *_chain(facts)])
 
 
-def _part(title: str, part: Part, line: Callable[[PromotionView], str], room: int) -> list[dict[str, Any]]:
-    shown, size = _fitting([line(view) for view in part.shown], room)
-    more = [context(f"… and {part.count - size:,} more; your App Home lists them.")] if part.count > size else []
-    return [section(f"*{title}*\n{shown}"), *more]
+def _part(lines: _Lines, room: int) -> list[dict[str, Any]]:
+    shown, size = _fitting([lines.line(view) for view in lines.part.shown], room)
+    left = lines.part.count - size
+    more = [context(f"… and {left:,} more; App Home lists what waits on you.")] if left else []
+    return [section(f"*{lines.title} ({lines.part.count:,})*\n{shown}"), *more]
 
 
 def _fitting(lines: Sequence[str], room: int) -> tuple[str, int]:

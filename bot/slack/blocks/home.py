@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.slack import ids
-from bot.slack.blocks import card
+from bot.slack.blocks import card, rollout
 from bot.slack.blocks.text import button, context, date, escape, header, section
-from bot.slack.payloads import OfPage
-from core.boards import PAGE, Dashboard
+from bot.slack.payloads import OfPage, OfPromotion
+from core.boards import BRIEF, PAGE, Dashboard
 from core.domain.views import PromotionView
 from core.store.boards import Part
 
-#: Promotions listed in each other part; the rest is counted. Keeps a view far below Slack's 100 blocks.
-LISTED = 6
+#: Champions in one section, so that none is longer than Slack takes.
+TOGETHER = 15
+#: Stages that are named as frozen, and stops.
+STAGES = 6
 
 
 def home(dashboard: Dashboard, guarded: Callable[[PromotionView], bool] = lambda _: False) -> dict[str, Any]:
@@ -27,15 +29,11 @@ def home(dashboard: Dashboard, guarded: Callable[[PromotionView], bool] = lambda
     blocks: list[dict[str, Any]] = [{"type": "actions", "elements": actions}]
     blocks += _waiting(dashboard, guarded)
     blocks += _part("Asked by you", dashboard.asked)
-    blocks += _part("Rolling out now", dashboard.rolling_out)
+    blocks += _part("Rolling out now", dashboard.rolling_out, steered=True)
     blocks += _frozen(dashboard)
     blocks += _part("Glass broken, and reviewed by nobody yet", dashboard.unreviewed)
-    serving = [
-        f"{escape(m, 60)} · {escape(stage, 40)}: *{escape(version, 40)}*"
-        for m, stage, version in dashboard.champions[:30]
-    ]
-    blocks += [header("Champions"), section("\n".join(serving)) if serving else context("None yet.")]
-    return {"type": "home", "blocks": blocks}
+    blocks += _champions(dashboard)
+    return {"type": "home", "private_metadata": OfPage(page=dashboard.page).dump(), "blocks": blocks}
 
 
 def unavailable(sentence: str) -> list[dict[str, Any]]:
@@ -47,8 +45,10 @@ def _waiting(dashboard: Dashboard, guarded: Callable[[PromotionView], bool]) -> 
     blocks: list[dict[str, Any]] = [header(f"Waiting on you ({dashboard.waiting.count:,})")]
     if not dashboard.waiting.shown:
         return [*blocks, context("Nothing. Enjoy it.")]
-    for number, view in enumerate(dashboard.waiting.shown):
-        blocks += [section(_line(view)), _buttons(view, number, guarded(view))]
+    for view in dashboard.waiting.shown:
+        # The card's own, so that what is approved here is what is shown here.
+        buttons = {**card.buttons(view, guarded(view)), "block_id": f"{ids.CARD_ACTIONS}.{view.id}"}
+        blocks += [section(_line(view)), buttons]
     if dashboard.pages > 1:
         first = dashboard.page * PAGE + 1
         last = first + len(dashboard.waiting.shown) - 1
@@ -62,30 +62,46 @@ def _waiting(dashboard: Dashboard, guarded: Callable[[PromotionView], bool]) -> 
     return blocks
 
 
-def _part(title: str, part: Part) -> list[dict[str, Any]]:
+def _part(title: str, part: Part, steered: bool = False) -> list[dict[str, Any]]:
     if not part.count:
         return []
-    more = [context(f"… and {part.count - LISTED:,} more")] if part.count > LISTED else []
-    return [header(f"{title} ({part.count:,})"), *(section(_line(view)) for view in part.shown[:LISTED]), *more]
+    blocks = [header(f"{title} ({part.count:,})")]
+    for view in part.shown[:BRIEF]:
+        details = button("Details", ids.DETAILS, OfPromotion(promotion=view.id).dump())
+        blocks.append(section(_line(view), accessory=details))
+        steering = rollout.buttons(view) if steered else []
+        blocks += [{**each, "block_id": f"{ids.ROLLOUT_ACTIONS}.{view.id}"} for each in steering]
+    return [*blocks, context(f"… and {part.count - BRIEF:,} more")] if part.count > BRIEF else blocks
 
 
 def _frozen(dashboard: Dashboard) -> list[dict[str, Any]]:
-    if not dashboard.frozen and not dashboard.held_up.count:
-        return []
-    lines = []
-    for stage, closed in dashboard.frozen[:10]:
-        why = f" ({escape(closed.reason, 200)})" if closed.reason else ""
-        until = f" until {date(closed.opens_at)}" if closed.opens_at else ""
-        lines.append(f"🧊 *{escape(stage, 60)}*{until}: {escape(closed.window, 80)}{why}")
-    blocks = [header("Frozen"), *([section("\n".join(lines))] if lines else [])]
-    return blocks + _part("Approved, and waiting", dashboard.held_up)
+    stopped = [
+        f"🛑 *{escape(each.model, 60) if each.model else 'Everything'}* was stopped by {escape(each.by, 60)}: "
+        f"{escape(each.reason, 200)}"
+        for each in dashboard.stops[:STAGES]
+    ]
+    closed = []
+    for stage, window in dashboard.frozen[:STAGES]:
+        why = f" ({escape(window.reason, 200)})" if window.reason else ""
+        until = f" until {date(window.opens_at)}" if window.opens_at else ""
+        closed.append(f"🧊 *{escape(stage, 60)}*{until}: {escape(window.window, 60)}{why}")
+    lines = [section("\n".join(each)) for each in (stopped, closed) if each]
+    return [*([header("Frozen"), *lines] if lines else []), *_part("Approved, and waiting", dashboard.held_up)]
+
+
+def _champions(dashboard: Dashboard) -> list[dict[str, Any]]:
+    lines = [
+        f"{escape(model, 60)} · {escape(stage, 40)}: *{escape(version, 40)}*"
+        for model, stage, version in dashboard.champions
+    ]
+    if not lines:
+        return [header("Champions"), context("None yet.")]
+    blocks = [header(f"Champions ({max(dashboard.serving, len(lines)):,})")]
+    blocks += [section("\n".join(lines[at : at + TOGETHER])) for at in range(0, len(lines), TOGETHER)]
+    more = dashboard.serving - len(lines)
+    return [*blocks, context(f"… and {more:,} more; `/promote status MODEL` names them.")] if more > 0 else blocks
 
 
 def _line(view: PromotionView) -> str:
     expires = f" · expires {date(view.expires_at)}" if view.expires_at and view.active else ""
     return f"*{escape(card.headline(view), 160)}*\n{card.summary(view)}\n{view.ref} · asked by {card.actor(view.requester)}{expires}"
-
-
-def _buttons(view: PromotionView, number: int, guarded: bool) -> dict[str, Any]:
-    """The card's own, so that what is approved here is what is shown here."""
-    return {**card.buttons(view, guarded), "block_id": f"{ids.CARD_ACTIONS}.{number}"}

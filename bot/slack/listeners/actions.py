@@ -14,7 +14,7 @@ from bot.slack.blocks.text import escape
 from bot.slack.desk import Desk
 from bot.slack.listeners import evidence
 from bot.slack.listeners.commands import targets
-from bot.slack.listeners.home import publish_later
+from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
 from core.domain.errors import Conflict
 from core.domain.model import Actor
@@ -33,8 +33,10 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
 
     def approve(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         wanted = OfPromotion.read(action.get("value"))
-        desk.decisions.approve(desk.actor(body["user"]), wanted.promotion, wanted.seen)
-        redraw_home(desk, body)
+        try:
+            desk.decisions.approve(desk.actor(body["user"]), wanted.promotion, wanted.seen)
+        finally:  # who comes too late looks at what is no longer so
+            redraw_home(desk, body)
         ack()
 
     def reject(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
         if body.get("view"):
             answer = forms.done(view.ref, f"Your approval of {view.ref} counts no longer; you may approve it again.")
             desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+            redraw_home(desk, body)
         ack()
 
     def withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -74,6 +77,7 @@ def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
                 view.ref, f"{view.ref} is being stopped." if view.active else f"{view.ref} is withdrawn."
             )
             desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+            redraw_home(desk, body)
         ack()
 
     return {
@@ -118,12 +122,6 @@ def _on_glass(desk: Desk) -> dict[str, Callable[..., None]]:
         ack()
 
     return {ids.BREAK_GLASS: break_glass}
-
-
-def redraw_home(desk: Desk, body: dict[str, Any]) -> None:
-    """After a click in App Home, show what is left there."""
-    if (body.get("view") or {}).get("type") == "home":
-        publish_later(desk, body["user"]["id"])
 
 
 def carry_out(desk: Desk, actor: Actor, shown: OfRollback) -> PromotionView:

@@ -9,8 +9,8 @@ from slack_bolt import Ack, App
 from bot.slack import ids
 from bot.slack.blocks import forms
 from bot.slack.desk import Desk
-from bot.slack.listeners.actions import redraw_home
 from bot.slack.listeners.commands import targets
+from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfPromotion, selected
 from core.domain.errors import BadInput, BatonError, NotFound
 from core.domain.model import Limit
@@ -96,6 +96,7 @@ def _decisions(app: App, desk: Desk) -> None:
         except BatonError as error:
             ack(response_action="errors", errors={_block_of(error, values): _short(error)})
             return
+        redraw_home(desk, body)
         ack(response_action="clear")
 
     def reject(ack: Ack, body: dict[str, Any]) -> None:

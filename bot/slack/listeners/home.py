@@ -30,7 +30,7 @@ def register(app: App, desk: Desk) -> None:
         user_id = body["user"]["id"]
         wanted = not preferences.wants_digest(desk.database, user_id)
         preferences.want_digest(desk.database, user_id, wanted, desk.promotions.clock())
-        publish_later(desk, user_id)
+        redraw_home(desk, body)
         ack()
 
     app.event("app_home_opened")(opened)
@@ -39,9 +39,19 @@ def register(app: App, desk: Desk) -> None:
     app.action(ids.HOME_DIGEST)(digest)
 
 
+def redraw_home(desk: Desk, body: dict[str, Any]) -> None:
+    """After somebody acted in their Home, show there what is so now, on the page that they were on.
+
+    A form does not tell whether it was opened there, so Home is drawn after every form that decided something.
+    """
+    if view := body.get("view"):
+        shown = view.get("private_metadata") if view.get("type") == "home" else ""
+        publish_later(desk, body["user"]["id"], OfPage.read(shown).page if shown else 0)
+
+
 def publish_later(desk: Desk, user_id: str, page: int = 0) -> None:
     """Draw the person's Home anew, after the answer."""
-    desk.later(publish, desk, user_id, page)
+    desk.later(desk.homes.draw, user_id, page, lambda who, wanted: publish(desk, who, wanted))
 
 
 def publish(desk: Desk, user_id: str, page: int = 0) -> None:

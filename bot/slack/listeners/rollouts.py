@@ -1,4 +1,4 @@
-"""The buttons that steer a rollout, on its card."""
+"""The buttons that steer a rollout, on its card and in App Home."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from slack_bolt import Ack, App
 
 from bot.slack import ids
 from bot.slack.desk import Desk
+from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfPromotion
 from core.domain.model import Actor
 from core.domain.views import PromotionView
@@ -20,6 +21,7 @@ def register(app: App, desk: Desk) -> None:
     def on(action_id: str, act: Callable[[Actor, int], PromotionView]) -> None:
         def listener(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
             act(desk.actor(body["user"]), OfPromotion.read(action.get("value")).promotion)
+            redraw_home(desk, body)
             ack()
 
         app.action(action_id)(listener)
