@@ -1,15 +1,15 @@
-"""`python -m bench [a b c d e g] [--quick]`: every figure beside its goal, and beside what it is compared with."""
+"""`python -m bench [a b c d e f g] [--quick]`: every figure beside its goal, and beside what it is compared with."""
 
 from __future__ import annotations
 
 import argparse
 import time
 
-from bench import part_a, part_b, part_c, part_d, part_e, part_g
+from bench import part_a, part_b, part_c, part_d, part_e, part_f, part_g
 from bench.databases import databases
 from bench.report import machine, summary
 
-PARTS = {"a": part_a.run, "b": part_b.run, "c": part_c.run, "d": part_d.run, "e": part_e.run, "g": part_g.run}
+PARTS = {each.__name__[-1]: each.run for each in (part_a, part_b, part_c, part_d, part_e, part_f, part_g)}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.report import heading, line, verdict
 from bench.world import ROOT, now
 from bot.demo.setting import free_port, manifest_path
 from bot.local_slack import LocalSlack, Person
+from bot.local_slack.cast import DEFAULT_CHANNELS, ChannelSeed
 from bot.local_slack.person import shown_text
 from core.domain.model import Actor
 from core.store.database import Database
@@ -44,12 +45,15 @@ stages:
 class Office:
     """The local Slack here, Baton in a process of its own, and a private channel that Baton is in."""
 
-    def __init__(self, url: str, folder: Path, delivery: str) -> None:
+    def __init__(
+        self, url: str, folder: Path, delivery: str, policy: str = POLICY, channels: Sequence[ChannelSeed] = ()
+    ) -> None:
         self.port, self.url, self.delivery, self.number = free_port(), url, delivery, 0
         hook = f"http://127.0.0.1:{self.port}/slack/events"
-        self.slack = LocalSlack(manifest=manifest_path(), delivery=delivery, request_url=hook)
+        rooms = [*DEFAULT_CHANNELS, *channels]
+        self.slack = LocalSlack(manifest=manifest_path(), delivery=delivery, request_url=hook, channels=rooms)
         self._config = folder / f"truth-{self.port}.yml"
-        self._config.write_text(POLICY)
+        self._config.write_text(policy)
         database = Database(url)
         self._token = Tokens(database, now).create(Actor.system("bench"), "bench", ["admin"])[1]
         database.dispose()
