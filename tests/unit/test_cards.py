@@ -29,6 +29,7 @@ from core.domain.model import (
     Measurement,
     ModelVersion,
     Outcome,
+    Override,
     State,
     Verdict,
 )
@@ -141,6 +142,58 @@ def test_what_stops_it_stands_first_and_no_data_is_no_number() -> None:
     assert "latency_p99_ms" in first[0]
     assert "❓" in "".join(first)
     assert not any(character.isdigit() for character in first[2])
+
+
+def test_the_buttons_come_before_the_numbers_however_long_the_reason() -> None:
+    kinds = [b["type"] for b in card.card(view(reason="because " * 300), AWAITED, guarded=True).blocks]
+
+    assert kinds.index("actions") < kinds.index("table")
+    [told] = [b for b in card.card(view(reason="x" * 3000), AWAITED, guarded=True).blocks if b["type"] == "rich_text"]
+    assert len(shown([told]).strip()) == card.REASON
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({"auc": 0.926, "latency_p99_ms": 49, "fairness_gap": 0.04}, "Worst change: *auc* 0.926 against 0.93 (−0.004, worse)"),
+        ({"auc": 0.95, "latency_p99_ms": 33, "fairness_gap": 0.04}, "Worst change: *latency_p99_ms* 33 against 30 (+3, worse)"),
+        ({"auc": 0.95, "latency_p99_ms": 30, "fairness_gap": 0.04}, "Nothing got worse. *auc* 0.95 against 0.93 (+0.02, better)"),
+        ({"auc": 0.93, "latency_p99_ms": 30, "fairness_gap": 0.04}, "Every number is the champion's."),
+    ],
+)  # fmt: skip
+def test_the_change_that_matters_most_is_said_in_words(metrics: dict[str, float], said: str) -> None:
+    """What a gate compares with the champion comes before what it only bounds."""
+    assert card.summary(view(version=version("7", **metrics))).splitlines()[-1] == said
+
+
+def test_where_nothing_was_checked_nothing_is_green() -> None:
+    unchecked = view(verdicts=evaluate((), version("7"), None), champion=None)
+
+    said = shown(card.card(unchecked, AWAITED, guarded=True).blocks)
+
+    assert "*No gate is set for this stage:* nothing was checked." in said
+    assert "✅" not in said
+
+
+def test_an_end_for_lack_of_data_says_so_first() -> None:
+    lacking = view(
+        State.FAILED, version=version("7", auc=0.95, fairness_gap=0.05), end_reason="latency was not measured."
+    )
+
+    assert card.summary(lacking) == "❓ *No data:* latency was not measured."
+
+
+def test_broken_glass_stands_on_top_until_and_after_somebody_looked() -> None:
+    broken = Override(Actor.user("U02BOB", "bob"), "it burns", ("auc is 0.8, at least 0.9 is required.",), NOW)
+    seen = dataclasses.replace(broken, reviewed_by=Actor.user("U03CAROL", "carol"), review="fine")
+    for override, mark, said in (
+        (broken, "🚨", "Nobody has reviewed this yet"),
+        (seen, "✅", "Reviewed by <@U03CAROL>: fine"),
+    ):
+        drawn = card.card(view(State.SUCCEEDED, override=override), AWAITED, guarded=True).blocks
+        assert drawn[1]["text"]["text"].startswith(mark)
+        assert "Glass broken by <@U02BOB>" in shown([drawn[2]])
+        assert said in shown([drawn[2]])
 
 
 def test_who_has_approved_and_who_still_may_are_named() -> None:
