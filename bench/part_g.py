@@ -153,5 +153,6 @@ class Office:
 
 
 def verdict_of(what: str, took: list[float]) -> None:
-    line(f"{what}: p50 {p(took, 50) * 1000:.1f} ms, p99 {p(took, 99) * 1000:.1f} ms, of {len(took)}")
-    verdict("p99", p(took, 99) * 1000, GOAL, "ms")
+    best, half, most = (each * 1000 for each in (min(took), p(took, 50), p(took, 99)))
+    line(f"{what}: best {best:.1f} ms, p50 {half:.1f} ms, p99 {most:.1f} ms, of {len(took)}")
+    verdict("p99", most, GOAL, "ms")
