@@ -145,7 +145,7 @@ def test_forms_answers_home_and_digest_are_harmless(view: PromotionView, one: st
     ):
         assert validate_view(drawn) == []
         harmless(drawn["blocks"])
-    part = Part((view,) * 10, 12_345)
+    part = Part(tuple(replace(view, id=number) for number in range(1, 11)), 12_345)
     closed = (("production", Frozen(one, other, NOW)),) * 12
     shown = Dashboard(part, 3, part, part, part, closed, part, ((one, other, one),) * 30, digest=True)
     assert validate_view(home.home(shown)) == []

@@ -37,9 +37,10 @@ def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
 
 def _first_line(facts: Digest) -> str:
     count = facts.awaiting.count
-    if not facts.person:
-        return f"{_count(count, 'promotion')} waiting for a decision."
-    return f"{_count(count, 'promotion')} {'waits' if count == 1 else 'wait'} for your decision."
+    if facts.person:
+        many = f"{_count(count, 'promotion')} {'waits' if count == 1 else 'wait'}" if count else "Nothing waits"
+        return f"{many} for your decision."
+    return f"{_count(count, 'promotion') if count else 'Nothing is'} waiting for a decision."
 
 
 @dataclass(frozen=True)
