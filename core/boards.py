@@ -176,7 +176,10 @@ class Boards:
                 here(boards.undone_since(now - DAY)),
                 here(boards.unreviewed()),
             )
-            return Digest(channel, day, now, awaiting, expiring, rolling_out, held_up, rolled_back, unreviewed)
+            return Digest(
+                channel, day, now, awaiting, expiring, rolling_out, held_up, rolled_back, unreviewed,
+                head=audit.head(session),
+            )  # fmt: skip
 
     def personal_digest(self, user_id: str, day: str, now: datetime, listed: int = LISTED) -> Digest:
         """One person's own digest as it is now. Raises `Unavailable`."""
