@@ -9,6 +9,7 @@ import pytest
 from bot.local_slack.person import Json, labels, shown_text
 from core.store.tables import PromotionRow
 from tests.scenario.test_barriers import with_freeze
+from tests.scenario.test_rollouts import CANARY, begun, rolled_out
 from tests.scenario.world import CAROL, MODEL, POLICY, Baton, version_body, wait
 
 DAILY = POLICY.replace(
@@ -21,12 +22,13 @@ def home(baton: Baton, user: str, text: str) -> Json:
     """Somebody's Home as soon as it shows a text."""
     person = baton.person(user)
     person.open_home()
+    return person.wait_for(lambda: with_text(baton, user, text), what=f"a Home that says {text!r}")
 
-    def look() -> Json | None:
-        found = person.home()
-        return found if found is not None and text in shown_text(found) else None
 
-    return person.wait_for(look, what=f"a Home that says {text!r}")
+def with_text(baton: Baton, user: str, text: str) -> Json | None:
+    """Somebody's Home if it shows a text already."""
+    found = baton.person(user).home()
+    return found if found is not None and text in shown_text(found) else None
 
 
 def many(baton: Baton, count: int) -> None:
@@ -53,8 +55,8 @@ class TestHome:
         assert "1 to 10 of 35" in shown_text(shown)
         assert labels(shown).count("Approve") == 10
         baton.click(baton.carol, shown, "Later")
-        wait(lambda: "11 to 20 of 35" in shown_text(baton.carol.home() or {}), "the second page")
-        assert "Earlier" in labels(baton.carol.home() or {})
+        second = baton.carol.wait_for(lambda: with_text(baton, CAROL, "11 to 20 of 35"), what="the second page")
+        assert "Earlier" in labels(second)
 
     def test_nobody_is_shown_what_they_may_not_decide(self, baton: Baton) -> None:
         baton.register("7", lineage=version_body("7")["lineage"] | {"trained_by": "carol"})
@@ -70,9 +72,57 @@ class TestHome:
         shown = home(baton, CAROL, "Waiting on you (1)")
         baton.click(baton.carol, shown, "Approve")
         baton.card("*Approvals 1 of 2*")
-        baton.carol.wait_for(
-            lambda: "Waiting on you (0)" in shown_text(baton.carol.home() or {}) or None, what="the rest"
-        )
+        baton.carol.wait_for(lambda: with_text(baton, CAROL, "Waiting on you (0)"), what="the rest")
+
+    def test_who_decides_on_the_second_page_stays_there(self, baton: Baton) -> None:
+        baton.register("7")
+        baton.ask("7")
+        many(baton, 24)
+        baton.click(baton.carol, home(baton, CAROL, "1 to 10 of 25"), "Later")
+        shown = baton.carol.wait_for(lambda: with_text(baton, CAROL, "11 to 20 of 25"), what="the second page")
+        baton.click(baton.carol, shown, "Approve")
+        baton.carol.wait_for(lambda: with_text(baton, CAROL, "11 to 20 of 24"), what="the second page without it")
+
+    def test_who_rejects_there_sees_what_is_left(self, baton: Baton) -> None:
+        baton.register("7")
+        baton.ask("7")
+        baton.click(baton.carol, home(baton, CAROL, "Waiting on you (1)"), "Reject")
+        assert baton.carol.submit(baton.carol.wait_for_view(), {"Reason": "no"})["ok"]
+        baton.carol.wait_for(lambda: with_text(baton, CAROL, "Waiting on you (0)"), what="the rest")
+
+    def test_who_comes_too_late_is_told_and_sees_what_is_so(self, baton: Baton) -> None:
+        baton.register("7")
+        baton.ask("7")
+        shown = home(baton, CAROL, "Waiting on you (1)")
+        assert baton.api("POST", "/promotions/P-1/cancel", reason="not now").status_code == 200
+        baton.click(baton.carol, shown, "Approve")
+        baton.carol.wait_for(lambda: with_text(baton, CAROL, "Waiting on you (0)"), what="the truth")
+
+    def test_a_delegate_is_shown_what_waits_on_whoever_named_them(self, baton: Baton) -> None:
+        baton.register("7")
+        baton.ask("7")
+        baton.command(baton.carol, "/promote delegate @mallory until tomorrow")
+        shown = home(baton, "U05MALLORY", "Waiting on you (1)")
+        baton.click(baton.mallory, shown, "Approve")
+        baton.card("*Approvals 1 of 2*")
+        assert home(baton, CAROL, "Waiting on you (0)")
+
+    def test_an_emergency_stop_stands_there_until_it_is_lifted(self, baton: Baton) -> None:
+        baton.command(baton.bob, "/promote stop because the data is late")
+        assert "🛑 *Everything* was stopped by bob: the data is late" in shown_text(home(baton, CAROL, "Frozen"))
+        baton.command(baton.bob, "/promote resume")
+        assert "Frozen" not in shown_text(home(baton, "U04DAVE", "Champions"))
+
+
+class TestRollingOut:
+    @pytest.fixture
+    def policy(self) -> str:
+        return rolled_out(CANARY)
+
+    def test_a_rollout_is_steered_from_there(self, baton: Baton) -> None:
+        begun(baton)
+        baton.click(baton.bob, home(baton, "U02BOB", "5 %"), "Hold")
+        baton.bob.wait_for(lambda: with_text(baton, "U02BOB", "Held by bob"), what="the hold")
 
 
 class TestFrozen:
