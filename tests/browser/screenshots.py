@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect, sync_playwright
 
 from bot.demo.setting import ALICE, BOB, CAROL, Setting
-from bot.demo.tour import card, click, history, promote
+from bot.demo.tour import at_step, card, click, history, promote
 from tests.browser.conftest import DESKTOP, PHONE, QUIET, say
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -56,6 +56,11 @@ def main() -> None:
         take(alice, "promote-form")
         for who in (BOB, CAROL):
             click(setting, who, message, "Approve")
+        for step in (1, 2):
+            at_step(setting, step)
+            if step == 1:
+                take(window(BOB), "canary")
+            click(setting, BOB, at_step(setting, step), "Continue now")
         card(setting, "fraud-detector 7 is champion of production")
         say(bob, "/rollback fraud-detector because false alarms doubled since 02:40")
         expect(bob.get_by_role("button", name="Roll back to 6")).to_be_visible()
