@@ -176,7 +176,8 @@ def _would(policy: Policy, past: Past, now: datetime) -> tuple[Fate, str]:
 
 def _judge(policy: Policy, stage: Stage, past: Past, now: datetime) -> tuple[Fate, str]:
     """Its fate, and what follows the words for it."""
-    asked = eligibility.check(_facts(policy, stage, past, past.asked_at, past.requester.kind == "user"))
+    unfrozen = stage.model_copy(update={"freeze": ()})  # a freeze refuses no request, and is costly to look up
+    asked = eligibility.check(_facts(policy, unfrozen, past, past.asked_at, past.requester.kind == "user"))
     if refused := [each for each in asked if each.blocking and not each.waits]:
         return Fate.NOT_ELIGIBLE, _because(refused)
     verdicts = gates.evaluate(stage.gates, past.candidate, past.champion)
