@@ -17,7 +17,7 @@ from core.domain.errors import NotAllowed, Unavailable
 from core.domain.model import Actor, Barrier, Person, State
 from core.policy import approvals, windows
 from core.policy.approvals import Approver
-from core.policy.schema import Policy, Stage
+from core.policy.schema import DigestPlan, Policy, Stage
 from core.policy.stages import Approvals
 from core.policy.windows import Frozen
 from core.promotions import Promotions
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Promotions that a digest names in each part, and a Home in all but the first; the rest is counted.
 LISTED, BRIEF = 20, 6
+#: When people have their own digest where the policy plans none for channels.
+OWN = DigestPlan.model_validate({"at": "09:00"})
 #: "Expiring soon", and "since yesterday".
 DAY = timedelta(days=1)
 #: Promotions on one page of a Home, and champions that it names.
@@ -213,10 +215,8 @@ class Boards:
     def due(self, now: datetime) -> list[str]:
         """Want every digest whose hour has come; the channels and people that this call wanted it for."""
         plan = self.policy.slack.digest
-        if plan is None:
-            return []
         wanted = []
-        if _is_due(self.policy, ZoneInfo(plan.timezone), now):
+        if plan is not None and _is_due(plan, ZoneInfo(plan.timezone), now):
             wanted += self.want(self.channels(), local_day(self.policy, now), now)
         return wanted + self._due_people(now)
 
@@ -249,11 +249,11 @@ class Boards:
 
     def _personal_day(self, user_id: str, now: datetime) -> str:
         """Which day it is where this person lives, once the digest's hour has come there; "" before, and for nobody."""
-        plan, person = self.policy.slack.digest, self.promotions.directory.person(user_id)
-        if plan is None or person is None or not person.active:
+        plan, person = self.policy.slack.digest or OWN, self.promotions.directory.person(user_id)
+        if person is None or not person.active:
             return ""
         zone = _zone(person.timezone) or ZoneInfo(plan.timezone)
-        return now.astimezone(zone).date().isoformat() if _is_due(self.policy, zone, now) else ""
+        return now.astimezone(zone).date().isoformat() if _is_due(plan, zone, now) else ""
 
     def _want(self, hushed: dict[str, bool], body: dict[str, Any], now: datetime) -> list[str]:
         """Want a digest in each of these, or only remember that its day is done where it is hushed."""
@@ -295,11 +295,10 @@ def local_day(policy: Policy, now: datetime) -> str:
     return now.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
-def _is_due(policy: Policy, zone: ZoneInfo, now: datetime) -> bool:
+def _is_due(plan: DigestPlan, zone: ZoneInfo, now: datetime) -> bool:
     """Whether the digest's hour has come on the clock of a zone, on one of its days."""
-    plan = policy.slack.digest
     local = now.astimezone(zone)
-    return plan is not None and local.weekday() in plan.weekdays and local.time() >= plan.at
+    return local.weekday() in plan.weekdays and local.time() >= plan.at
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -288,3 +288,11 @@ class TestPeople:
         preferences.want_digest(readers.database, DAVE, False, readers.time)
         readers.time += timedelta(minutes=1)
         assert readers.boards.due(readers.time) == ["#ml", BOB]
+
+    def test_without_a_plan_of_the_policys_it_comes_at_nine_on_working_days(self, readers: World) -> None:
+        plain = World(readers.database, POLICY.replace("  digest: {at", "  # {at"))
+        plain.cast.zones = {DAVE: "Asia/Tokyo"}
+        assert plain.boards.due(datetime(2026, 11, 22, 9, 1, tzinfo=UTC)) == []  # a Sunday
+        assert plain.boards.due(datetime(2026, 11, 23, 0, 1, tzinfo=UTC)) == [DAVE]
+        assert plain.boards.due(datetime(2026, 11, 23, 9, 1, tzinfo=UTC)) == [BOB]
+        plain.engine.stop()
