@@ -10,8 +10,9 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import QUIET
-from tests.browser.scenes import ANSWER, BOARD, CARD, DIRECT, FORM, View, scenes
+from tests.browser.scenes import scenes
 from tests.browser.studio import LOOKS, Studio, office
+from tests.browser.views import ANSWER, BOARD, CARD, DIRECT, FORM, View
 
 FOLDER = Path(__file__).parents[2] / "docs" / "gallery"
 GROUPS = (CARD, FORM, ANSWER, BOARD, DIRECT)

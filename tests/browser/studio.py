@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.store.database import Database
 from core.store.migrate import upgrade
 from tests.browser.conftest import PHONE
-from tests.browser.scenes import View, policy
+from tests.browser.views import View, policy
 from tests.scenario.world import Baton
 
 PALETTE = (Path(__file__).parent / "palette.js").read_text(encoding="utf-8")

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.gallery import readme
-from tests.browser.scenes import View, scenes
+from tests.browser.scenes import scenes
 from tests.browser.studio import LOOKS, Look, Studio, office
+from tests.browser.views import View
 
 #: What is Slack's or Python's own way of writing, and never to be read by anybody.
 RAW = re.compile(

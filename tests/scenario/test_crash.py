@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,4 +169,5 @@ def test_a_kill_at_any_step_between_click_and_champion_loses_and_doubles_nothing
 
 
 def _ref(message: dict) -> str:
-    return "P-" + shown_text({**message, "text": ""}).partition("P-")[2].partition("\n")[0].partition(")")[0]
+    found = re.search(r"P-\d+", shown_text({**message, "text": ""}))
+    return found[0] if found else ""
