@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.domain.errors import BadInput
 
 
-def version_body(model: str, version: str, metrics: list[str], file: Path | None) -> dict[str, Any]:
+def version_body(
+    model: str, version: str, metrics: list[str], file: Path | None, members: Sequence[str] = ()
+) -> dict[str, Any]:
     """What `baton register` sends: the file's contents, and the metrics of the command line after those of the file.
 
     Raises `BadInput` naming the option.
@@ -25,7 +28,16 @@ def version_body(model: str, version: str, metrics: list[str], file: Path | None
     if not isinstance(listed, list):
         raise BadInput("file", '--file: metrics is not a list; write [{"name": "auc", "value": 0.93}].')
     listed += [_metric(text) for text in metrics]
+    if members:
+        body["members"] = {**(body.get("members") or {}), **dict(map(_member, members))}
     return body
+
+
+def _member(text: str) -> tuple[str, str]:
+    model, _, version = text.partition("=")
+    if not model.strip() or not version.strip():
+        raise BadInput("member", f"--member {text[:80]} is not understood; write MODEL=VERSION, such as ranker=4.")
+    return model.strip(), version.strip()
 
 
 def _metric(text: str) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def register(
     file: Annotated[
         Path | None, typer.Option("--file", help="JSON with metrics, artifact, lineage, tags; - reads standard input.")
     ] = None,
+    member: Annotated[list[str] | None, typer.Option("--member", help="Of a bundle: MODEL=VERSION, for each.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a model version with its metrics and lineage."""
@@ -161,7 +162,7 @@ def register(
     from bot.client import part
     from bot.terminal import safe
 
-    body = version_body(model, version, metric or [], file)
+    body = version_body(model, version, metric or [], file, member or [])
     with _client() as client:
         status, answer = client.post(f"/models/{part(model)}/versions", body)
     if as_json:

@@ -26,6 +26,7 @@ from bot.wiring_registries import renderers as registry_renderers
 from core.alerts import Alerts
 from core.barriers import Barriers
 from core.boards import Boards, local_day
+from core.bundles import Bundles
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.deployments import Deployments
@@ -73,6 +74,7 @@ class Services:
     decisions: Decisions
     rollbacks: Rollbacks
     registration: Registration
+    bundles: Bundles
     deployments: Deployments
     rollouts: Rollouts
     alerts: Alerts
@@ -165,6 +167,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         decisions=desk.decisions,
         rollbacks=desk.rollbacks,
         registration=desk.registration,
+        bundles=desk.bundles,
         deployments=deployments,
         rollouts=rollouts,
         alerts=alerts,
@@ -200,6 +203,7 @@ def _desk(
     client: WebClient, quick: WebClient,
 ) -> Desk:  # fmt: skip
     promotions = boards.promotions
+    registration = Registration(promotions.database, promotions.clock)
     return Desk(
         promotions=promotions,
         boards=boards,
@@ -210,7 +214,8 @@ def _desk(
         delegating=Delegating(promotions),
         glass=Glass(promotions),
         rollouts=rollouts,
-        registration=Registration(promotions.database, promotions.clock),
+        registration=registration,
+        bundles=Bundles(promotions.policy, registration),
         directory=directory,
         messages=messages,
         client=client,

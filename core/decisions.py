@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from core import members
 from core.domain.errors import BadInput, Conflict, NotFound, Refused
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Decision, DecisionKind, Limit, Person, State
@@ -36,6 +37,7 @@ class Decisions:
         self.promotions = promotions
         self.database = promotions.database
         self.directory = promotions.directory
+        self.policy = promotions.policy
 
     def approve(self, actor: Actor, promotion_id: int, seen: str = "", limit: Limit | None = None) -> PromotionView:
         """Record one approval; the one that fills the quorum also starts the deployment.
@@ -103,7 +105,7 @@ class Decisions:
         now = self.promotions.clock()
         with self.database.change() as session:
             view = store.claim(session, promotion_id)  # claimed before it is counted
-            too_late = self._overtaken(session, view, now)
+            too_late = self._overtaken(session, view, now) or self._clashing(session, view, kind)
             if not too_late:
                 principal = self._refuse_decision(view, actor, who, kind, seen)
                 groups = principal.groups if principal else who.approver.groups
@@ -128,7 +130,10 @@ class Decisions:
                 return replace(view, state=State.EXPIRED).standing
             return ""
         judge = self.promotions.judge
-        if not judge.looks_changed(session, view.id, view.stage, view.rules):
+        judged = {each.model: each.champion for each in view.members}
+        if not judge.looks_changed(session, view.id, view.stage, view.rules) and not (
+            judged and members.moved(session, view.stage, judged)
+        ):
             return ""
         promotion = store.row(session, view.id)
         try:
@@ -142,6 +147,15 @@ class Decisions:
             f"{view.ref} is not what you were shown: {'; '.join(changes)}. Nothing was counted, approvals given before are "
             "void, and it was checked anew; look at its card again."
         )
+
+    def _clashing(self, session: Session, view: PromotionView, kind: DecisionKind) -> str:
+        """The sentence for whoever approves what could not stand beside what serves now; "" where it could."""
+        if kind is not DecisionKind.APPROVAL or view.state is not State.AWAITING_APPROVAL or not self.policy.bundles:
+            return ""
+        clashes = self.promotions.judge.clashes(session, store.row(session, view.id))
+        if not clashes:
+            return ""
+        return f"{view.ref} cannot go ahead, so nothing was counted: {clashes[0].sentence} {clashes[0].clears}"
 
     def _who(self, actor: Actor, promotion_id: int) -> _Who:
         """Asked before the transaction opens: the directory may have to ask Slack."""

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import rolling
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, DecisionKind, DeploymentState, State
@@ -124,7 +125,7 @@ class Deployments:
             if row.state != DeploymentState.PENDING:
                 return False
             state = State(row.promotion.state)
-            if row.action == "set_traffic" and state is State.DEPLOYING:
+            if row.step and state is State.DEPLOYING:  # a later act of what is under way
                 self._take_up(session, row, now)
                 return True
             if state is State.APPROVED and not self.evaluation.recheck(session, row.promotion, now):
@@ -283,8 +284,7 @@ class Deployments:
             else:
                 log.error("D-%s has no workflow; starting one", each)
                 with self.database.change() as session:
-                    promotion = _row(session, each).promotion
-                    self.workflows.enqueue(session, each, f"{promotion.model.name}/{promotion.stage}")
+                    rolling.enqueue(session, _row(session, each), self.workflows)
         return stuck
 
     def _open(self, before: datetime) -> list[int]:
@@ -314,7 +314,8 @@ def _order(row: DeploymentRow) -> Order:
         deployment=f"D-{row.id}",
         action=row.action,
         stage=row.promotion.stage,
-        model=row.promotion.model.name,
+        model=row.version.model.name,
+        bundle=(row.promotion.model.name, row.promotion.version.version) if row.promotion.members else None,
         version=row.version.version,
         digest=row.version.digest,
         previous=row.previous_version.version if row.previous_version else None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import rolling
+from core import members, rolling
 from core.domain.errors import NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DeploymentState, Kind, Outcome, State, Verdict
@@ -165,6 +165,7 @@ class Evaluation:
         promotion.policy_version = self.policy.digest
         promotion.champion_version_id = found.champion_id
         promotion.evidence, promotion.evidence_digest = seen, evidence.digest(seen)
+        promotion.members = members.entries(found.members, backwards=promotion.kind == Kind.ROLLBACK)
         if session.get(PolicyText, self.policy.digest) is None:
             session.add(PolicyText(version=self.policy.digest, text=self.policy.text, loaded_at=now))
 

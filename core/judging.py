@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from core import members as bundle_members
 from core.domain.errors import NotFound
 from core.domain.model import Barrier, Blocker, ModelVersion, Verdict
+from core.members import Member
 from core.policy import eligibility, evidence, gates
 from core.policy.schema import Policy, Stage
 from core.store import barriers, registry
@@ -27,19 +29,37 @@ class Judgement:
     barriers: tuple[Barrier, ...]
     candidate: ModelVersion
     champion: ModelVersion | None
+    members: tuple[Member, ...] = ()  #: of a bundle, in the order of deployment
 
     @property
     def champion_id(self) -> int | None:
         """The row of the version that serves the stage."""
         return self.serving.version_id if self.serving else None
 
+    @property
+    def whole(self) -> bool:
+        """False where a bundle's champion is the stage's only in name: a member was replaced since."""
+        return all(each.unchanged for each in self.members)
+
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What the stage's gates find."""
-        return gates.evaluate(self.stage.gates, self.candidate, self.champion)
+        """What the stage's gates find; of a bundle, what they find of each member beside its own champion."""
+        if not self.members or not self.stage.gates:
+            return gates.evaluate(self.stage.gates, self.candidate, self.champion)
+        return tuple(
+            replace(
+                each,
+                model=member.candidate.model,
+                gate=f"{member.candidate.model}: {each.gate}",
+                sentence=f"{member.candidate.model} {member.candidate.version}: {each.sentence}",
+            )
+            for member in self.members
+            for each in gates.evaluate(self.stage.gates, member.candidate, member.champion)
+        )
 
     def evidence(self) -> evidence.Facts:
         """What a yes would be given to."""
-        return evidence.facts(self.candidate, self.champion, self.stage)
+        members = [(each.candidate, each.champion) for each in self.members]
+        return evidence.facts(self.candidate, self.champion, self.stage, members)
 
 
 class Judge:
@@ -72,12 +92,13 @@ class Judge:
             barriers=barriers.standing(session, version.model.name),
             candidate=registry.to_model_version(version),
             champion=registry.to_model_version(serving.version) if serving else None,
+            members=bundle_members.of_version(session, self.policy, version, stage.name),
         )
 
     def blockers(self, session: Session, found: Judgement, now: datetime, deliberate: bool) -> list[Blocker]:
         """Everything but gates and approvals, in the way or not. `deliberate`: a person asks, no program."""
         active = found.active
-        return eligibility.check(
+        blockers = eligibility.check(
             eligibility.Facts(
                 model=found.version.model.name,
                 version=found.version.version,
@@ -85,13 +106,16 @@ class Judge:
                 stage_names=self.policy.stage_names,
                 first_stage=self.policy.first_stage.name,
                 served=store.served(session, found.version.id),
-                champion=found.serving.version.version if found.serving else None,
+                champion=found.serving.version.version if found.serving and found.whole else None,
                 active=(f"P-{active.id}", active.version.version, active.state) if active else None,
                 barriers=found.barriers,
                 registered_at=found.version.registered_at,
                 deliberate=deliberate,
                 now=now,
             )
+        )
+        return (
+            blockers + bundle_members.blockers(session, self.policy, found.version, found.stage.name) + _parted(found)
         )
 
     def standing(self, session: Session, promotion: PromotionRow, now: datetime) -> list[Blocker]:
@@ -109,7 +133,13 @@ class Judge:
             deliberate=True,
             now=now,
         )
-        return [b for b in (*eligibility.bars(facts), *eligibility.waits(facts)) if b.blocking]
+        beside = bundle_members.blockers(session, self.policy, promotion.version, promotion.stage, promotion)
+        return [b for b in (*eligibility.bars(facts), *eligibility.waits(facts), *beside) if b.blocking]
+
+    def clashes(self, session: Session, promotion: PromotionRow) -> list[Blocker]:
+        """What of another model bars a promotion for good as things stand: a conflict, a member's veto."""
+        found = bundle_members.blockers(session, self.policy, promotion.version, promotion.stage, promotion)
+        return [each for each in found if each.blocking and not each.waits]
 
     def changes(self, session: Session, promotion: PromotionRow) -> list[str]:
         """What is different about the evidence since a promotion was judged; raises `NotFound` as `judgement` does."""
@@ -123,3 +153,17 @@ class Judge:
         if stage is None or not evidence.same_rules(stage, dict(rules)):
             return True
         return store.champion_moved(session, promotion_id)
+
+
+def _parted(found: Judgement) -> list[Blocker]:
+    """Where the bundle's version is the champion by name, and a member of another version serves."""
+    name, stage = found.version.model.name, found.stage.name
+    if found.serving is None or found.serving.version_id != found.version.id or found.whole:
+        return []
+    others = [
+        f"{each.candidate.model} {each.champion.version if each.champion else 'nobody'}"
+        for each in found.members
+        if not each.unchanged
+    ]
+    sentence = f"{stage} no longer holds {name} {found.version.version} whole: {', '.join(others)} serves there."
+    return [Blocker("whole", name, False, sentence)]

@@ -13,7 +13,6 @@ from core.domain.errors import StaleState
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, DeploymentState, State
 from core.ports import Clock, DeploymentQueue
-from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import DeploymentRow
 from core.store.transition import transition
@@ -22,6 +21,8 @@ BATON = Actor.system("deployments")
 D = DeploymentState
 ENDED = frozenset({D.SUCCEEDED.value, D.FAILED.value, D.ERRORED.value, D.CANCELLED.value})
 
+#: The target may or may not have done it.
+UNCLEAR = ("unreachable", "broke")
 UNDER_WAY = frozenset({State.APPROVED, State.DEPLOYING, State.ROLLING_BACK})
 
 
@@ -54,22 +55,31 @@ class Outcomes:
                 "stopped": self._stop,
             }
             sentence = words if outcome in ends else _sentence(row, outcome, words)
-            otherwise = self._give_up if undoes else self._withdraw if row.step else _bad_end(outcome)
+            otherwise = self._give_up if undoes else self._withdraw(outcome) if row.step else _bad_end(outcome)
             act = ends.get(outcome) or otherwise
             act(session, row, sentence, now)
             return row.state
 
     def _succeed(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
         _close(session, row, D.SUCCEEDED, words, now)
-        rolling.succeeded(session, row, now)
+        rolling.succeeded(session, row, self.queue, now)
 
-    def _withdraw(self, session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
-        """A later step did not work: traffic has moved, so it goes back."""
-        _close(session, row, D.FAILED, sentence, now)
-        rolling.undo(session, row.promotion, self.queue, Event.TRAFFIC_WITHDRAWN, sentence, now)
+    def _withdraw(self, outcome: str) -> Callable[[Session, DeploymentRow, str, datetime], None]:
+        """A later step, or a later member, did not work: what has moved goes back."""
+
+        def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
+            unclear = row.promotion.members is not None and outcome in UNCLEAR
+            _close(session, row, D.ERRORED if unclear else D.FAILED, sentence, now)
+            who = f"{row.version.model.name} {row.version.version}: " if row.promotion.members else ""
+            rolling.undo(session, row.promotion, self.queue, Event.TRAFFIC_WITHDRAWN, f"{who}{sentence}", now)
+
+        return end
 
     def _put_back(self, session: Session, row: DeploymentRow, words: str, now: datetime) -> None:
         _close(session, row, D.SUCCEEDED, words, now)
+        if row.promotion.members is not None:
+            self._go_on_back(session, row, now)
+            return
         why = f"{row.promotion.version.version} was taken back; {row.version.version} serves again."
         facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
         transition(session, row.promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why, facts)
@@ -77,7 +87,15 @@ class Outcomes:
     def _give_up(self, session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
         sentence = f"Putting {row.version.version} back failed: {sentence} A person must look at what is served."
         _close(session, row, D.ERRORED, sentence, now)
+        if row.promotion.members is not None:
+            self._go_on_back(session, row, now)
+            return
         transition(session, row.promotion, State.ROLLING_BACK, Event.BROKE, BATON, now, sentence)
+
+    def _go_on_back(self, session: Session, row: DeploymentRow, now: datetime) -> None:
+        """The next member of a bundle goes back, also where one could not; then the promotion ends."""
+        if not rolling.next_back(session, row.promotion, self.queue, now):
+            rolling.back_again(session, row.promotion, now)
 
     def _stop(self, session: Session, row: DeploymentRow, reason: str, now: datetime) -> None:
         """Somebody wants it undone: the version that still is the champion is asked for again."""
@@ -89,7 +107,7 @@ class Outcomes:
             why = "It was stopped before the target was asked; nothing has changed."
             transition(session, promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why)
             return
-        if store.champion(session, promotion.model_id, promotion.stage) is None:
+        if not rolling.way_back(session, promotion):
             sentence = (
                 f"It was stopped ({reason}), but nothing served {promotion.stage} before it, so there is nothing to "
                 f"put back: {row.target} may hold a half-done deployment."
@@ -133,7 +151,7 @@ def _sentence(row: DeploymentRow, outcome: str, words: str) -> str:
 
 
 def _bad_end(outcome: str) -> Callable[[Session, DeploymentRow, str, datetime], None]:
-    broke = outcome in ("unreachable", "broke")
+    broke = outcome in UNCLEAR
 
     def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
         _close(session, row, D.ERRORED if broke else D.FAILED, sentence, now)

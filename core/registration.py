@@ -115,7 +115,8 @@ def validate(given: ModelVersion) -> None:
     _line(lineage.repo, "lineage.code.repo", URI_LIMIT)
     _line(lineage.commit, "lineage.code.commit", DIGEST_LIMIT)
     _line(lineage.run_url, "lineage.run_url", URI_LIMIT)
-    _line(lineage.trained_by, "lineage.trained_by", NAME_LIMIT)
+    if not given.members:  # a bundle has the trainers of all its members
+        _line(lineage.trained_by, "lineage.trained_by", NAME_LIMIT)
     _at_most(len(given.tags), TAGS_LIMIT, "tags", "tags")
     for key, value in given.tags.items():
         name(key, "tags", NAME_LIMIT)
@@ -185,7 +186,8 @@ def content_digest(given: ModelVersion) -> str:
 
 def _content(given: ModelVersion) -> dict[str, Any]:
     lineage = given.lineage
-    return {
+    members = {"members": dict(given.members)} if given.members else {}
+    return members | {
         "model": given.model,
         "version": given.version,
         "artifact": [given.artifact_uri, given.digest],
@@ -218,7 +220,9 @@ def _conflict(kept: ModelVersion, given: ModelVersion) -> Conflict:
 
 
 def _differences(kept: ModelVersion, given: ModelVersion) -> Iterable[str]:
+    members = [", ".join(" ".join(each) for each in sorted(v.members)) for v in (kept, given)]
     for what, old, new in (
+        ("set of members", *members),
         ("artifact digest", kept.digest, given.digest),
         ("artifact uri", kept.artifact_uri, given.artifact_uri),
         ("code repo", kept.lineage.repo, given.lineage.repo),

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import rolling
+from core import members, rolling
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, Kind, State
@@ -64,7 +64,7 @@ class Rollbacks:
         now = self.promotions.clock()
         with self.database.change() as session:
             plan, target = self._plan(session, model, found, to_version)
-            active = store.active(session, target.model_id, found.name)
+            active = self._active(session, target.model_id, model.strip(), found.name)
             if active is not None and State(active.state) in UNDER_WAY:
                 self.promotions.abort(session, active, actor, now, reason)
                 self._hold(session, active, actor, reason, now)
@@ -103,7 +103,7 @@ class Rollbacks:
             raise Conflict(
                 "no-champion", f"Nothing serves {stage.name} of {model} yet, so there is nothing to roll back."
             )
-        active = store.active(session, found.id, stage.name)
+        active = self._active(session, found.id, found.name, stage.name)
         self._refuse_twice(active)
         if active is not None and State(active.state) in UNDER_WAY:
             target = serving  # what is under way is stopped; the champion that still stands is put back in full
@@ -115,11 +115,12 @@ class Rollbacks:
                 )
         else:
             target = self._target(session, serving, model, stage, to_version)
+            self._refuse_member_moving(session, target, stage)
         return (
             RollbackPlan(
                 model=model,
                 stage=stage.name,
-                current=active.version.version if target is serving and active else serving.version.version,
+                current=_coming(active, found.name) if target is serving and active else serving.version.version,
                 current_since=serving.since,
                 target=target.version.version,
                 target_served=(target.since, target.until),
@@ -129,6 +130,21 @@ class Rollbacks:
             ),
             target,
         )
+
+    def _active(self, session: Session, model_id: int, name: str, stage: str) -> PromotionRow | None:
+        """What holds the stage: of a bundle that is on its way, also for each of its members."""
+        return store.active(session, model_id, stage) or members.bundle_moving(session, name, stage)
+
+    def _refuse_member_moving(self, session: Session, target: Champion, stage: Stage) -> None:
+        """Two who move one model at once would leave nobody knowing what serves."""
+        other = members.member_moving(session, target.version, stage.name)
+        if other is not None:
+            name = other.model.name
+            raise Conflict(
+                "other-under-way",
+                f"P-{other.id} has {name} {other.version.version}, a member, on its way to {stage.name}; "
+                f"let it end, or stop it with /rollback {name} {stage.name} because …, and then roll the bundle back.",
+            )
 
     def _refuse_twice(self, active: PromotionRow | None) -> None:
         if active is None:
@@ -203,6 +219,12 @@ class Rollbacks:
         session.flush()
         session.refresh(promotion)
         return promotion
+
+
+def _coming(active: PromotionRow, model: str) -> str:
+    """The version of a model that a promotion brings, itself or as a member."""
+    brought = {each["model"]: str(each["version"]) for each in active.members or ()}
+    return brought.get(model, active.version.version)
 
 
 def was_rolled_back(session: Session, row: Champion) -> bool:

@@ -60,7 +60,7 @@ class WriteBacks:
             view = promotions.load(session, row.promotion_id)
             drift = drifts.row(session, row.drift_id) if row.drift_id else None
             previous = drift.found or None if drift else write_backs.told_last(session, row)
-            before = write_backs.served_before(session, row.promotion_id)
+            before = write_backs.served_before(session, row.promotion_id, row.model)
         if place is not None and previous is None and drift is None:
             # It was never told: what stands there is ours only if it is what Baton's own history says.
             there = registry.current(place.model, place.mode, place.target)

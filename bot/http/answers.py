@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.domain.model import Actor, Blocker, Decision, Measurement, ModelVersion, Override, Verdict
-from core.domain.views import DeploymentView, PromotionView
+from core.domain.views import DeploymentView, MemberView, PromotionView
 from core.store.champions import Reign
 from core.store.registry import ModelLine, VersionLine
 
@@ -38,6 +38,7 @@ def version(found: ModelVersion) -> Json:
             "trained_by": lineage.trained_by,
         },
         "tags": found.tags,
+        **({"members": dict(found.members)} if found.members else {}),
         "registered_by": found.registered_by,
         "registered_at": moment(found.registered_at),
     }
@@ -121,6 +122,7 @@ def promotion(found: PromotionView) -> Json:
         "requester": actor(found.requester),
         "reason": found.reason,
         "gates": [_verdict(each) for each in found.verdicts],
+        **({"members": [_member(each) for each in found.members]} if found.members else {}),
         "decisions": [
             {**_approval(each), "kind": each.kind.value, "reason": each.reason, "void": each.void or None}
             for each in (*found.decisions, *found.voided)
@@ -138,6 +140,17 @@ def promotion(found: PromotionView) -> Json:
         "end_reason": found.end_reason,
         "ended_by": str(found.ended_by) if found.ended_by else None,
         "deployments": [deployment(each) for each in found.deployments],
+    }
+
+
+def _member(found: MemberView) -> Json:
+    """`parted` says what has taken its place since."""
+    return {
+        "model": found.model,
+        "version": found.version,
+        "champion": found.champion,
+        "unchanged": found.unchanged,
+        "parted": found.parted or None,
     }
 
 
@@ -172,6 +185,7 @@ def _tally(found: PromotionView) -> Json | None:
 
 def _verdict(found: Verdict) -> Json:
     return {
+        **({"member": found.model} if found.model else {}),
         "gate": found.gate,
         "outcome": found.outcome.value,
         "sentence": found.sentence,
@@ -191,6 +205,7 @@ def deployment(found: DeploymentView) -> Json:
         "action": found.action,
         "target": found.target,
         "state": found.state.value,
+        "model": found.model,
         "version": found.version,
         "previous_version": found.previous_version,
         "report": found.report,

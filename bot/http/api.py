@@ -73,7 +73,7 @@ class Api:
 
     def register_version(self, model: str, body: schemas.VersionIn, actor: MayRegister, response: Response) -> Json:
         """Register a version. 201; 200 when the same was registered before; 409 when it differs from what was."""
-        kept, created = self.services.registration.register(actor, body.to_version(_name(model)))
+        kept, created = self.services.bundles.register(actor, body.to_version(_name(model)))
         response.headers["Location"] = _link("models", kept.model, "versions", kept.version)
         response.status_code = 201 if created else 200
         return answers.version(kept)

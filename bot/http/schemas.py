@@ -77,6 +77,7 @@ class VersionIn(Body):
     artifact: Artifact | None = None
     lineage: LineageIn = LineageIn()
     tags: dict[str, str] = {}
+    members: dict[str, str] = Field({}, description="Of a bundle: a version of every member, by model.")
 
     def to_version(self, model: str) -> ModelVersion:
         """As the core takes it. Raises `BadInput`; the core checks the rest."""
@@ -100,6 +101,7 @@ class VersionIn(Body):
             ),
             measurements=tuple(self._measurement(index, each, digests) for index, each in enumerate(self.metrics)),
             tags=self.tags,
+            members=tuple(self.members.items()),
         )
 
     @staticmethod

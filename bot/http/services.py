@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bot.http.metrics import Metrics
 from bot.settings import Settings
+from core.bundles import Bundles
 from core.domain.model import Actor, Blocker
 from core.domain.views import PromotionView
 from core.policy.alerting import Alert
@@ -69,6 +70,8 @@ class Services(Protocol):
     def rollbacks(self) -> Undoing: ...  # noqa: D102
     @property
     def registration(self) -> Registration: ...  # noqa: D102
+    @property
+    def bundles(self) -> Bundles: ...  # noqa: D102
     @property
     def deployments(self) -> Any: ...  # noqa: D102
     @property

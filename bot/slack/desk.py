@@ -21,6 +21,7 @@ from bot.slack.messages import Messages
 from core.alerts import Alerts
 from core.barriers import Barriers
 from core.boards import Boards
+from core.bundles import Bundles
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.domain.model import Actor
@@ -52,6 +53,7 @@ class Desk:
     alerts: Alerts
     boards: Boards
     registration: Registration
+    bundles: Bundles
     directory: SlackDirectory
     messages: Messages
     client: WebClient

@@ -37,12 +37,16 @@ class Why:
 
 @dataclass(frozen=True)
 class Promote:
-    """`/promote MODEL VERSION [to STAGE] [because REASON]`; without a stage, the next one."""
+    """`/promote MODEL VERSION [to STAGE] [because REASON]`; without a stage, the next one.
+
+    A bundle may be named by its members instead, `/promote search embedder=7 ranker=4`; `version` is then empty.
+    """
 
     model: str
     version: str
     stage: str = ""
     reason: str = ""
+    members: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class Evidence:
 
 
 PROMOTE_USAGE = "`/promote MODEL VERSION [to STAGE] [because REASON]`"
+BUNDLE_USAGE = "`/promote BUNDLE MEMBER=VERSION … [to STAGE] [because REASON]`"
 WHY_USAGE = "`/promote why MODEL VERSION [STAGE]`"
 STATUS_USAGE = "`/promote status [MODEL]`"
 ROLLBACK_USAGE = "`/rollback MODEL [STAGE] [to VERSION] because REASON`"
@@ -221,6 +226,10 @@ def _promote(words: list[str], reason: str | None) -> Promote:
         named = f" of {words[0]}" if words else ""
         raise BadInput("text", f"Which version{named}? Write {PROMOTE_USAGE}, or /promote alone for a form.")
     model, version, *rest = words
+    members: tuple[tuple[str, str], ...] = ()
+    if "=" in version:
+        count = next((number for number, word in enumerate(words[1:]) if "=" not in word), len(words) - 1)
+        members, version, rest = _members(words[1 : count + 1]), "", words[count + 1 :]
     if rest and rest[0].lower() == "to":
         if len(rest) == 1:
             raise BadInput("text", f"To which stage? Write {PROMOTE_USAGE}.")
@@ -234,7 +243,19 @@ def _promote(words: list[str], reason: str | None) -> Promote:
         )
     if reason == "":
         raise BadInput("text", f"There is nothing after “because”. Write {PROMOTE_USAGE}.")
-    return Promote(model, version, rest[0] if rest else "", reason or "")
+    return Promote(model, version, rest[0] if rest else "", reason or "", members)
+
+
+def _members(words: list[str]) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for word in words:
+        model, _, version = word.partition("=")
+        if not model or not version:
+            raise BadInput("text", f"“{word}” names no member's version. Write {BUNDLE_USAGE}.")
+        if model in found:
+            raise BadInput("text", f"{model} is named twice. Write {BUNDLE_USAGE}.")
+        found[model] = version
+    return tuple(found.items())
 
 
 def _stop(words: list[str], reason: str | None) -> Stop:

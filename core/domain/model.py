@@ -139,6 +139,7 @@ class ModelVersion:
     registered_by: str = ""
     registered_at: datetime | None = None
     id: int = 0
+    members: tuple[tuple[str, str], ...] = ()  #: of a bundle's version: (model, version) each
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class Verdict:
     change: float | None = None
     lower_is_better: bool = False
     threshold: str = ""  #: short form for a table cell: "≥ 0.90", "≤ champion + 0.005"
+    model: str = ""  #: the member of a bundle that it is about
 
     @property
     def decides(self) -> bool:

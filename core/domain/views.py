@@ -43,6 +43,7 @@ class DeploymentView:
     attempts: int
     abort: str = ""
     traffic: int = 100
+    model: str = ""
 
     @property
     def ref(self) -> str:
@@ -76,6 +77,26 @@ class RolloutView:
 
 
 @dataclass(frozen=True)
+class MemberView:
+    """One member of a promoted bundle: the version that comes, and the one that served when it was judged.
+
+    `turn` counts its deployments from 0; None before they begin, and where the version serves already. `parted` says
+    what took its place since; "" while the stage holds the bundle whole.
+    """
+
+    model: str
+    version: str
+    champion: str | None
+    turn: int | None = None
+    parted: str = ""
+
+    @property
+    def unchanged(self) -> bool:
+        """True where nothing is to be deployed for it."""
+        return self.version == self.champion
+
+
+@dataclass(frozen=True)
 class PromotionView:
     """A promotion as the database holds it at one moment. `champion` is whom the candidate was judged against."""
 
@@ -106,6 +127,7 @@ class PromotionView:
     waiting_until: datetime | None = None
     override: Override | None = None
     rollout: RolloutView | None = None
+    members: tuple[MemberView, ...] = ()  #: of a bundle, in the order of their deployment
 
     @property
     def ref(self) -> str:

@@ -35,9 +35,18 @@ def cross_check(policy: Policy) -> Iterator[Wrong]:
                 "there is no registry to write back to",
                 "define one under registries",
             )
+    yield from _bundles(policy)
     if len(policy.registries) > 1 and not any(each.registry for each in policy.models.values()):
         problem = f"there are {len(policy.registries)}, and no model says which of them is its own"
         yield ("registries",), problem, 'name one in models, such as "*": {registry: NAME}'
+
+
+def _bundles(policy: Policy) -> Iterator[Wrong]:
+    for name, bundle in policy.bundles.items():
+        for number, each in enumerate(bundle.members):
+            if each.model in policy.bundles:
+                problem = f"{shown(each.model)} is a bundle itself"
+                yield ("bundles", name, "members", number), problem, "name its members here instead"
 
 
 def _arrival(stage: Stage) -> Iterator[Wrong]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.domain.model import Measurement, ModelVersion
@@ -18,9 +18,22 @@ _NO_RULE = ("channel",)
 _NO_APPROVAL = ("remind", "escalate")
 
 
-def facts(candidate: ModelVersion, champion: ModelVersion | None, stage: Stage) -> Facts:
-    """Artifact digests, metric snapshots, lineage and the stage's rules, as plain JSON with defaults written out."""
-    return {
+def facts(
+    candidate: ModelVersion,
+    champion: ModelVersion | None,
+    stage: Stage,
+    members: Sequence[tuple[ModelVersion, ModelVersion | None]] = (),
+) -> Facts:
+    """Artifact digests, metric snapshots, lineage and the stage's rules, as plain JSON with defaults written out.
+
+    Of a bundle also those of every member and its champion, in the order of their deployment.
+    """
+    of_members = {
+        mine.model: {"candidate": _version(mine), "champion": _version(theirs) if theirs else None}
+        for mine, theirs in members
+    }
+    bundle = {"members": of_members, "order": list(of_members)} if members else {}
+    return bundle | {
         "candidate": _version(candidate),
         "champion": _version(champion) if champion else None,
         "policy": _rules(stage),
@@ -35,12 +48,16 @@ def digest(evidence: Facts) -> str:
 
 def changes(before: Facts, after: Facts) -> list[str]:
     """What differs, one phrase each: `the champion's version from 6 to 5`. Empty when nothing does."""
+    said = []
+    members = [each.get("members") or {} for each in (before, after)]
+    for model in dict.fromkeys([*members[0], *members[1]]):
+        ours = changes(members[0].get(model) or {}, members[1].get(model) or {})
+        said += [f"of {model}, {each}" for each in ours]
+    before, after = ({**each, "members": None} for each in (before, after))
     champions = [(each.get("champion") or {}).get("version") for each in (before, after)]
     if champions[0] != champions[1]:
-        said = [f"the champion from {champions[0] or 'nobody'} to {champions[1] or 'nobody'}"]
+        said.append(f"the champion from {champions[0] or 'nobody'} to {champions[1] or 'nobody'}")
         before, after = ({**each, "champion": None} for each in (before, after))
-    else:
-        said = []
     return said + [
         f"{_spelled(path)} from {_shown(one)} to {_shown(other)}" for path, one, other in _different(before, after, ())
     ]
@@ -95,6 +112,8 @@ def _different(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[tuple
 
 def _spelled(path: tuple[str, ...]) -> str:
     whose, *rest = path
+    if whose == "order":
+        return f"the order's {' › '.join(rest)}. member" if rest else "the order of members"
     owner = {"candidate": "the candidate's", "champion": "the champion's", "policy": "the policy's"}.get(whose, whose)
     return f"{owner} {' › '.join(rest)}".strip()
 

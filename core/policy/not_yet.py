@@ -27,7 +27,6 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("bundles", "bundles"),
     NotYet("registries.*.type", "SageMaker's registry", "remove it, or use mlflow", lambda kind: kind == "sagemaker"),
 )
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr
 
+from core.policy.bundles import Bundle
 from core.policy.connections import AlertSender, Prometheus, Registry, Target
-from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDay, TimeZone, shown, wrong
+from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDay, TimeZone
 from core.policy.rollout import QuietHours
 from core.policy.stages import Stage
 
@@ -62,21 +63,6 @@ class StopButton(Part):
     """Who may stop and resume every promotion; where nobody is named, whoever may roll some stage back."""
 
     allowed: tuple[Name, ...] = Field(min_length=1)
-
-
-class Bundle(Part):
-    """Models that are promoted together, and which of two goes first."""
-
-    members: tuple[Name, ...] = Field(min_length=1)
-    order: tuple[tuple[Name, Name], ...] = ()
-
-    @model_validator(mode="after")
-    def _orders_its_members(self) -> Self:
-        for number, pair in enumerate(self.order):
-            for model in pair:
-                if model not in self.members:
-                    raise wrong(f"{shown(model)} is no member", "name it under members", "order", number)
-        return self
 
 
 class Policy(Part):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, null, select
 from sqlalchemy.orm import Session
 
 from core.domain.lifecycle import Event
@@ -49,7 +49,7 @@ _PROMOTIONS = (
     )
     .join_from(_P, _M, _M.c.id == _P.c.model_id)
     .outerjoin(_O, _O.c.promotion_id == _P.c.id)
-    .where(_P.c.kind == Kind.PROMOTION.value)
+    .where(_P.c.kind == Kind.PROMOTION.value, _P.c.members.is_(null()))  # a bundle is judged by its members
     .order_by(_P.c.id.desc())
 )  # fmt: skip
 _DECISIONS = select(_D).where(_D.c.promotion_id.in_(_IDS), _D.c.void_at.is_(None)).order_by(_D.c.id)

@@ -27,7 +27,7 @@ from core.domain.model import (
     Tally,
     Verdict,
 )
-from core.domain.views import DeploymentView, PromotionView, RolloutView
+from core.domain.views import DeploymentView, MemberView, PromotionView, RolloutView
 from core.policy import occupancy
 from core.policy.approvals import tally
 from core.policy.eligibility import Served
@@ -311,6 +311,13 @@ def _view(
         waiting_until=found.waiting_until,
         override=override,
         rollout=rollout,
+        members=tuple(map(_member, found.members or ())),
+    )
+
+
+def _member(stored: dict[str, Any]) -> MemberView:
+    return MemberView(
+        stored["model"], stored["version"], stored["champion"], stored.get("turn"), stored.get("parted", "")
     )
 
 
@@ -374,12 +381,14 @@ def deployment_view(found: DeploymentRow) -> DeploymentView:
         attempts=found.attempts,
         abort=found.abort,
         traffic=found.traffic,
+        model=found.version.model.name,
     )
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     """A verdict as it is stored with its promotion."""
-    return {**verdict.__dict__, "outcome": verdict.outcome.value}
+    said = {**verdict.__dict__, "outcome": verdict.outcome.value}
+    return said if verdict.model else {key: value for key, value in said.items() if key != "model"}
 
 
 def verdict_from_json(stored: dict[str, Any]) -> Verdict:

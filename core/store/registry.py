@@ -244,6 +244,7 @@ def to_model_version(row: Version) -> ModelVersion:
         registered_by=row.registered_by,
         registered_at=row.registered_at,
         id=row.id,
+        members=tuple((row.members or {}).items()),
     )
 
 
@@ -265,6 +266,7 @@ def add(session: Session, given: ModelVersion, content_digest: str, actor: Actor
         content_digest=content_digest,
         registered_by=str(actor),
         registered_at=at,
+        members=dict(given.members) or None,
         measurements=[
             MeasurementRow(
                 name=m.name,

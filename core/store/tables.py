@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Float, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.domain.lifecycle import ACTIVE
@@ -39,6 +39,7 @@ class Version(Base):
     content_digest: Mapped[str]  #: over everything registered: the same again is a 200, anything else a 409
     registered_by: Mapped[str]
     registered_at: Mapped[datetime]
+    members: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  #: of a bundle: versions by model
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     measurements: Mapped[list[MeasurementRow]] = relationship(lazy="selectin", order_by="MeasurementRow.id")
 
@@ -106,6 +107,7 @@ class PromotionRow(Base):
         default=""
     )  #: why it is approved and not deployed yet; "" while it need not wait
     waiting_until: Mapped[datetime | None]
+    members: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  #: of a bundle: see `core.members`
     nudge_at: Mapped[datetime | None]  #: when somebody is to be reminded next, or told that nobody decides
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])

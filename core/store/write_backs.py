@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from core.domain.lifecycle import Event
 from core.domain.model import Kind, State
 from core.store.registry_tables import DriftRow, RegistryVersion, WriteBackRow
-from core.store.tables import Champion, PromotionRow, Version
+from core.store.tables import Champion, PromotionRow, RegisteredModel, Version
 
 #: Decisions by which another version serves; the others only leave their mark on the version.
 MOVES = ("approved", "adopted")
@@ -22,10 +22,11 @@ def want(session: Session, promotion: PromotionRow, event: Event, end: State, at
     """A promotion has ended: the registry that its version came from is to hear of it, if there is one."""
     if end is State.SUCCEEDED:
         decision = "adopted" if event is Event.ADOPTED else "approved"
-        _want(session, promotion, promotion.version_id, decision, at)
+        came = session.scalars(select(Champion.version_id).where(Champion.promotion_id == promotion.id)).all()
+        for version_id in dict.fromkeys([promotion.version_id, *came]):  # of a bundle also the members
+            _want(session, promotion, version_id, decision, at)
         if promotion.kind == Kind.ROLLBACK:
-            gone = session.scalar(select(Champion.version_id).where(Champion.ended_by == promotion.id))
-            if gone is not None:
+            for gone in session.scalars(select(Champion.version_id).where(Champion.ended_by == promotion.id)):
                 _want(session, promotion, gone, "rolled_back", at)
     elif promotion.kind == Kind.PROMOTION and end in (State.REJECTED, State.ROLLED_BACK):
         _want(session, promotion, promotion.version_id, end.value, at)
@@ -98,10 +99,11 @@ def told_last(session: Session, row: WriteBackRow) -> str | None:
     return session.scalar(query.order_by(WriteBackRow.id.desc()).limit(1))
 
 
-def served_before(session: Session, promotion_id: int) -> str | None:
-    """The version whose place a promotion's version took."""
+def served_before(session: Session, promotion_id: int, model: str) -> str | None:
+    """The version of a model whose place was taken by a promotion."""
     query = select(Version.version).join(Champion, Champion.version_id == Version.id)
-    return session.scalar(query.where(Champion.ended_by == promotion_id))
+    query = query.join(RegisteredModel, RegisteredModel.id == Champion.model_id)
+    return session.scalar(query.where(Champion.ended_by == promotion_id, RegisteredModel.name == model))
 
 
 def pending(session: Session, model: str, stage: str) -> bool:

@@ -29,10 +29,11 @@ class Order:
     expires_at: datetime | None
     seq: int
     traffic: int = 100
+    bundle: tuple[str, str] | None = None  #: (model, version) of what the version is a member of
 
 
 def requested(order: Order, public_url: str) -> dict[str, Any]:
-    """The event's body. `seq` rises with every act on one model and stage: a receiver ignores a lower one."""
+    """The event's body; `bundle` only where there is one. `seq` rises with every act on one model and stage: a receiver ignores a lower one."""
     return {
         "specversion": "1.0",
         "id": order.key,
@@ -53,7 +54,8 @@ def requested(order: Order, public_url: str) -> dict[str, Any]:
             "callback_url": f"{public_url}/api/v1/deployments/{order.deployment}/status",
             "expires_at": _moment(order.expires_at) if order.expires_at else None,
             "seq": order.seq,
-        },
+        }
+        | ({"bundle": {"name": order.bundle[0], "version": order.bundle[1]}} if order.bundle else {}),
     }
 
 

@@ -15,6 +15,7 @@ from bot.http.metrics import Metrics
 from bot.http.server import HttpServer
 from bot.http.services import SlackEvents
 from bot.settings import Settings
+from core.bundles import Bundles
 from core.deployments import Deployments
 from core.domain.model import Actor, Person
 from core.engine import Engine
@@ -97,6 +98,7 @@ class World:
         self.metrics = Metrics(self.database, self.clock)
         self.tokens = Tokens(self.database, self.clock)
         self.registration = Registration(self.database, self.clock)
+        self.bundles = Bundles(self.policy, self.registration)
         self.promotions = Promotions(self.database, self.policy, Cast(), self.clock, self.engine)
         self.rollbacks = Rollbacks(self.promotions)
         self.deployments = Deployments(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.slack import ids
-from bot.slack.blocks import rollout
+from bot.slack.blocks import bundle, rollout
 from bot.slack.blocks.table import biggest_change, judged, lacks_data, mark, metric_table, rows
 from bot.slack.blocks.text import (
     button,
@@ -72,7 +72,7 @@ def card(view: PromotionView, awaited: Awaited, guarded: bool) -> Message:
     blocks += _approvals(view, awaited) if promoted else []
     if view.state is State.AWAITING_APPROVAL:
         blocks.append(buttons(view, guarded))
-    blocks += [*_metrics(view), context(lineage(view.version))] if promoted else []
+    blocks += [*_metrics(view), context(lineage(view.version))] if promoted else bundle.members(view)
     blocks += _deployments(view)
     return Message(text=notice(f"{headline(view)} {first_sentence(view)}"), blocks=blocks)
 
@@ -121,7 +121,7 @@ def summary(view: PromotionView) -> str:
         return f"❓ *No data:* {escape(first_sentence(view), 900)}"
     if view.state is State.SUCCEEDED and view.override and view.override.reviewed_by is None:
         return f"🚨 {escape(first_sentence(view), 900)} *The glass was broken for it.*"
-    return f"{MARKS.get(view.state, '⏳')} {escape(first_sentence(view), 900)}"
+    return f"{MARKS.get(view.state, '⏳')} {escape(first_sentence(view), 900)}{bundle.parted(view)}"
 
 
 def _when(view: PromotionView) -> str:
@@ -167,7 +167,7 @@ def first_sentence(view: PromotionView) -> str:
     said = {
         State.EVALUATING: "Its gates are being checked.",
         State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
-        State.DEPLOYING: rollout.standing(view) or "The deploy target was asked; its report is awaited.",
+        State.DEPLOYING: rollout.standing(view) or _awaited(view),
         State.VERIFYING: "It is deployed and being verified.",
         State.ROLLING_BACK: "The champion is being put back.",
         State.SUCCEEDED: f"It took over from {_previous(view)}."
@@ -182,6 +182,12 @@ def first_sentence(view: PromotionView) -> str:
         State.ROLLED_BACK: f"The champion is back in full. {reason}",
     }
     return said[view.state]
+
+
+def _awaited(view: PromotionView) -> str:
+    last = view.deployments[-1] if view.deployments and view.members else None
+    about = f" for {plain(last.model, 50)} {plain(last.version, 30)}" if last else ""
+    return f"The deploy target was asked{about}; its report is awaited."
 
 
 def _previous(view: PromotionView) -> str:
@@ -225,6 +231,8 @@ def _override(view: PromotionView) -> list[dict[str, Any]]:
 
 
 def _metrics(view: PromotionView) -> list[dict[str, Any]]:
+    if view.members:
+        return bundle.members(view)
     found = rows(view.verdicts, view.champion)
     blocks = [metric_table(view.version, view.champion, found[:TABLE_ROWS])] if found else []
     others = [f"{mark(v)} {escape(v.sentence, 200)}" for v in judged(view.verdicts) if not v.metric]
@@ -236,6 +244,8 @@ def _metrics(view: PromotionView) -> list[dict[str, Any]]:
 def lineage(version: ModelVersion) -> str:
     """Who trained it, on what, from which code; mrkdwn, saying what nobody said."""
     facts = version.lineage
+    if version.members:
+        return f"Trained by {escape(facts.trained_by, 300)}" if facts.trained_by else "Trainers not recorded"
     data = ", ".join(
         f"{escape(each.name, 60)}@{escape(each.digest.removeprefix('sha256:'), 8)}" for each in facts.data[:3]
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.slack import ids
-from bot.slack.blocks import card
+from bot.slack.blocks import bundle, card
 from bot.slack.blocks.table import by_importance, judged, mark
 from bot.slack.blocks.text import (
     button,
@@ -266,7 +266,7 @@ def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Seque
     if view.reason:
         blocks.append(quote(view.reason, 2500))
     blocks += _gates(view)
-    blocks += _measurements(view)
+    blocks += _in_sections(bundle.lines(view)) if view.members else _measurements(view)
     blocks += _decisions(view, awaited)
     blocks += [context(card.deployment_line(each, view.end_reason)) for each in view.deployments if each.target]
     blocks.append(context(card.lineage(view.version)))

@@ -30,12 +30,14 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "evidence_changed": f"🔁 The evidence changed{because}. {_voided(event)}",
         "waits": f"🧊 {escape(reason, 900)}",
         "traffic_moved": f"🚦 {_traffic(event)} of the traffic",
+        "member_deployed": f"📦 {_member(event)}",
+        "bundle_parted": f"⚠️ {escape(reason, 600)}",
         "step_started": f"🚦 Moving to {_traffic(event)}",
         "rollout_asks": f"❓ Somebody must say how to go on{because}",
         "rollout_continued": f"▶️ {who} lets it go on",
         "rollout_paused": f"⏸️ {who} holds it",
         "rollout_extended": f"⏳ {who} has it watched longer",
-        "rollback_started": "↩️ The champion gets all traffic again",
+        "rollback_started": f"↩️ {_champion(event)} gets all traffic again",
         "escalated": f"📣 {escape(reason[:1].upper() + reason[1:], 300)}",
         "glass_broken": f"🚨 {who} broke the glass{because}",
         "glass_reviewed": f"👀 {who} reviewed it{because}",
@@ -63,6 +65,18 @@ def line(event: AuditEvent, view: PromotionView) -> str:
 def _traffic(event: AuditEvent) -> str:
     data = event.data
     return f"{data.get('traffic', '?')} % (step {data.get('step', '?')} of {data.get('steps', '?')})"
+
+
+def _member(event: AuditEvent) -> str:
+    data = event.data
+    of = f"({data.get('number', '?')} of {data.get('of', '?')})"
+    traffic = f" has {data['traffic']} % of the traffic" if data.get("traffic", 100) != 100 else " is deployed"
+    return f"{escape(str(data.get('member') or '?'), 120)}{traffic} {of}"
+
+
+def _champion(event: AuditEvent) -> str:
+    member = event.data.get("member")
+    return f"{escape(str(member), 80)} {escape(str(event.data.get('version')), 40)}" if member else "The champion"
 
 
 def _for(event: AuditEvent) -> str:

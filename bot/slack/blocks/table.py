@@ -73,10 +73,10 @@ def lacks_data(verdict: Verdict) -> bool:
 
 def rows(verdicts: Sequence[Verdict], champion: ModelVersion | None) -> list[Row]:
     """One row a metric and slice, however many gates hold it: what stops it first, then the worst change first."""
-    grouped: dict[tuple[str, str], list[Verdict]] = {}
+    grouped: dict[tuple[str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.metric:
-            grouped.setdefault((verdict.metric, verdict.slice), []).append(verdict)
+            grouped.setdefault((verdict.model, verdict.metric, verdict.slice), []).append(verdict)
     found = [_row(each, champion) for each in grouped.values()]
     return sorted(
         found, key=lambda row: (*_importance(row.worst), not (row.compared and row.goodness < 0), row.goodness)
@@ -124,7 +124,8 @@ def _in_words(row: Row) -> str:
     first = row.verdicts[0]
     where = f" on {escape(first.slice, 60)}" if first.slice else ""
     numbers = f"{number(row.candidate)} against {number(row.champion)}"
-    return f"*{escape(first.metric, 60)}*{where} {numbers} ({signed(row.change)}"
+    of = f"{escape(first.model, 60)} " if first.model else ""
+    return f"{of}*{escape(first.metric, 60)}*{where} {numbers} ({signed(row.change)}"
 
 
 def signed(change: float | None) -> str:
@@ -142,19 +143,21 @@ def metric_table(candidate: ModelVersion, champion: ModelVersion | None, found: 
     """
     mine = f"Candidate {plain(candidate.version, 12)}"
     head = ["Metric", f"Champion {plain(champion.version, 12)}", mine, "Change", "Gate"] if champion else None
-    cells = [_cells(*(head or ["Metric", mine, "Gate"])), *(_line(row, champion is not None) for row in found)]
-    numbers = [{"align": "right", "is_wrapped": True}] * (len(cells[0]) - 2)
-    return {"type": "table", "rows": cells, "column_settings": [{"is_wrapped": True}, *numbers, {"is_wrapped": False}]}
+    lines = [cells(*(head or ["Metric", mine, "Gate"])), *(_line(row, champion is not None) for row in found)]
+    numbers = [{"align": "right", "is_wrapped": True}] * (len(lines[0]) - 2)
+    return {"type": "table", "rows": lines, "column_settings": [{"is_wrapped": True}, *numbers, {"is_wrapped": False}]}
 
 
 def _line(row: Row, beside: bool) -> list[dict[str, str]]:
     first = row.verdicts[0]
     where = f" ({plain(first.slice, 40)})" if first.slice else ""
-    name = f"{mark(row.worst)}{NO_BREAK}{plain(first.metric, 40)}{where}"
+    of = f"{plain(first.model, 40)} " if first.model else ""
+    name = f"{mark(row.worst)}{NO_BREAK}{of}{plain(first.metric, 40)}{where}"
     gates = ", ".join(f"{plain(v.threshold, 40)}{' (advisory)' if v.advisory else ''}" for v in row.verdicts)
     theirs, change = ([number(row.champion)], [signed(row.change)]) if beside else ([], [])
-    return _cells(name, *theirs, number(row.candidate), *change, gates)
+    return cells(name, *theirs, number(row.candidate), *change, gates)
 
 
-def _cells(*texts: str) -> list[dict[str, str]]:
+def cells(*texts: str) -> list[dict[str, str]]:
+    """One row of a table; an empty text is a dash."""
     return [{"type": "raw_text", "text": text or "–"} for text in texts]

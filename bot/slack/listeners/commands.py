@@ -21,6 +21,7 @@ HELP = [
     section(
         "*Baton* asks for, judges, carries out and undoes model promotions.\n"
         f"• {grammar.PROMOTE_USAGE} asks for a promotion; `/promote` alone opens a form.\n"
+        f"• {grammar.BUNDLE_USAGE} asks for models together.\n"
         f"• {grammar.WHY_USAGE} says privately what is in the way, and who can clear it.\n"
         f"• {grammar.STATUS_USAGE} says what is under way, and who serves.\n"
         f"• {grammar.AT_USAGE} says who served then, and who had approved that.\n"
@@ -63,7 +64,8 @@ def register(app: App, desk: Desk) -> None:
                     text=notice(f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}"),
                     blocks=forms.blockers(model, version, stage, found),
                 )
-            case grammar.Promote(model, version, stage, reason):
+            case grammar.Promote(model, version, stage, reason, members):
+                version = desk.bundles.version_of(actor, model, dict(members)) if members else version
                 view = desk.promotions.request(actor, model, version, stage or next_stage(desk, model, version), reason)
                 ack(text=filed(view, desk), blocks=[section(filed(view, desk))])
             case _:

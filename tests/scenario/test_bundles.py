@@ -1,0 +1,244 @@
+"""Models that are promoted together: one card, one hook a member, and every champion at once or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bot.local_slack.person import Json, labels, shown_text
+from tests.integration.receiver import Hook, Reply
+from tests.scenario.world import POLICY, Baton, wait
+
+BUNDLE = """
+bundles:
+  search:
+    members: [ranker, {model: embedder, versions: ">=6,<9"}]
+    order: [[embedder, ranker]]
+    conflicts:
+      - {member: ranker, versions: ">=4", with: calibrator, with_versions: "<3"}
+    members_alone: MEMBERS_ALONE
+"""
+REFUSE, WAIT = (POLICY + BUNDLE.replace("MEMBERS_ALONE", each) for each in ("refuse", "wait"))
+
+
+def acts(baton: Baton) -> list[tuple[str, str, str | None]]:
+    """(action, what, instead of what) of every act that the deploy system was asked for, once each."""
+    seen = {hook.id: hook for hook in baton.receiver.hooks}
+    return [
+        (h.data["action"], f"{h.data['model']['name']} {h.data['model']['version']}", (h.data["previous"] or {}).get("version"))
+        for h in seen.values()
+    ]  # fmt: skip
+
+
+def serving(baton: Baton) -> tuple[str | None, ...]:
+    return tuple(baton.champion(model=each) for each in ("search", "embedder", "ranker"))
+
+
+def refusing(model: str, action: str = "deploy") -> Callable[[Hook], Reply]:
+    """The deploy system takes everything but one model."""
+
+    def reply(hook: Hook) -> Reply:
+        if (hook.data["model"]["name"], hook.data["action"]) == (model, action):
+            return 200, {"state": "failed", "message": "no GPU is left"}
+        return 200, {"state": "succeeded"}
+
+    return reply
+
+
+def put_together(baton: Baton, version: str, embedder: str, ranker: str) -> None:
+    """Both members and their bundle are registered."""
+    for model, number in (("embedder", embedder), ("ranker", ranker)):
+        if baton.api("GET", f"/models/{model}/versions/{number}").status_code == 404:
+            baton.register(number, model)
+    members = {"embedder": embedder, "ranker": ranker}
+    answer = baton.api("POST", "/models/search/versions", version=version, members=members)
+    assert answer.status_code == 201, answer.text
+
+
+def asked(baton: Baton, line: str) -> Json:
+    said = baton.command(baton.alice, f"/promote {line}")
+    return baton.card(str(said["text"]).partition(":")[0])
+
+
+def promoted(baton: Baton, version: str, embedder: str, ranker: str) -> Json:
+    put_together(baton, version, embedder, ranker)
+    baton.approve(asked(baton, f"search {version} to production"))
+    return baton.card(f"search {version} is champion of production")
+
+
+@pytest.fixture
+def policy() -> str:
+    return REFUSE
+
+
+def test_a_bundle_is_promoted_with_one_card_and_its_members_are_deployed_in_order(baton: Baton) -> None:
+    promoted(baton, "1", "6", "3")
+    assert acts(baton) == [("deploy", "embedder 6", None), ("deploy", "ranker 3", None)]
+    assert serving(baton) == ("1", "6", "3")
+    baton.register("7", "embedder")
+    baton.register("4", "ranker", metrics={"latency_p99_ms": 80})
+    baton.receiver.reply = lambda _hook: (202, {})
+
+    said = baton.command(baton.alice, "/promote search embedder=7 ranker=4 to production because both learned")
+    assert "ranker 4: latency_p99_ms is 80, at most 50 is allowed." in shown_text(said)
+    card = asked(baton, "search embedder=7 ranker=3 to production because one learned")
+
+    shown = shown_text(card)
+    assert "Promote search 3 to production?" in shown  # 2 is made of embedder 7 and ranker 4
+    assert "All 10 gates passed." in shown
+    assert "embedder 6 7 ✅" in " ".join(shown.split()).replace("\u00a0", " ")
+    view = baton.api("GET", "/promotions/P-3").json()
+    assert [(m["model"], m["version"], m["champion"], m["unchanged"]) for m in view["members"]] == [
+        ("embedder", "7", "6", False),
+        ("ranker", "3", "3", True),
+    ]
+    assert {each["member"] for each in view["gates"]} == {"embedder", "ranker"}
+    baton.approve(card)
+    hook = baton.receiver.await_hooks(3)[2]
+    assert hook.data["bundle"] == {"name": "search", "version": "3"}
+    assert hook.event["subject"] == "embedder/7"
+    baton.report(hook, "succeeded")
+    card = baton.card("search 3 is champion of production")
+    assert serving(baton) == ("3", "7", "3")
+    assert acts(baton)[2:] == [("deploy", "embedder 7", "6")]  # ranker 3 serves already
+    assert "unchanged" in shown_text(card)
+    assert baton.reigns(model="ranker") == [("3", True)]
+    wait(lambda: "embedder 7 is deployed (1 of 1)" in baton.story(card), "the story")
+
+
+def test_one_member_fails_and_those_before_it_go_back(baton: Baton) -> None:
+    promoted(baton, "1", "6", "3")
+    put_together(baton, "2", "7", "4")
+    baton.receiver.reply = refusing("ranker")
+    baton.approve(asked(baton, "search 2 to production"))
+
+    card = baton.card("Stopped and put back: search 2 in production")
+    assert acts(baton)[2:] == [
+        ("deploy", "embedder 7", "6"),
+        ("deploy", "ranker 4", "3"),
+        ("rollback", "embedder 6", "7"),
+    ]
+    assert "ranker 4 was not taken: prod-hook refused it: no GPU is left. embedder 6 serves again." in (
+        shown_text(card)
+    )
+    assert serving(baton) == ("1", "6", "3")
+    assert len(set(baton.receiver.ids)) == 5
+
+    def rigid(hook: Hook) -> Reply:
+        taken = hook.data["model"]["name"] == "embedder" and hook.data["action"] == "deploy"
+        return 200, {"state": "succeeded" if taken else "failed", "message": "" if taken else "the disk is full"}
+
+    baton.receiver.reply = rigid
+    baton.approve(asked(baton, "search 2 to production"))
+    card = baton.card("Outcome unknown: search 2 to production")
+    assert "embedder 6 could not be put back" in shown_text(card)
+    assert serving(baton) == ("1", "6", "3")
+
+
+def test_a_bundle_is_rolled_back_in_reverse_and_a_member_alone_leaves_it_parted(baton: Baton) -> None:
+    promoted(baton, "1", "6", "3")
+    promoted(baton, "2", "7", "4")
+    offer = baton.command(baton.bob, "/rollback search production because it finds nothing")
+    assert "goes from 2 back to *1*" in shown_text(offer)
+    [button] = labels(offer)
+    baton.click(baton.bob, offer, button)
+    baton.card("Rolled back: search 1 serves production again")
+    assert acts(baton)[4:] == [("rollback", "ranker 3", "4"), ("rollback", "embedder 6", "7")]
+    assert serving(baton) == ("1", "6", "3")
+
+    promoted(baton, "3", "8", "3")
+    offer = baton.command(baton.bob, "/rollback embedder production because it is slow")
+    baton.click(baton.bob, offer, "Roll back to 6")
+    baton.card("Rolled back: embedder 6 serves production again")
+    card = baton.card("production no longer holds search 3 whole: embedder is at 6 by P-5.")
+    assert "search 3 is champion of production" in shown_text(card)
+    said = baton.command(baton.alice, "/promote why search 3 production")
+    assert "production no longer holds search 3 whole: embedder 6 serves there." in shown_text(said)
+    baton.approve(asked(baton, "search 3 to production because whole again"))
+    wait(lambda: serving(baton) == ("3", "8", "3"), "the bundle to be whole")
+
+
+def test_what_goes_wrong_half_way_is_stopped_from_either_side(baton: Baton) -> None:
+    promoted(baton, "1", "6", "3")
+    put_together(baton, "2", "7", "4")
+    baton.receiver.reply = lambda _hook: (202, {})
+    baton.approve(asked(baton, "search 2 to production"))
+    first = baton.receiver.await_hooks(3)[2]
+    baton.report(first, "succeeded")
+    second = baton.receiver.await_hooks(4)[3]
+    assert second.data["model"]["name"] == "ranker"
+
+    baton.receiver.reply = lambda _hook: (200, {"state": "succeeded"})
+    offer = baton.command(baton.bob, "/rollback embedder production because it burns")
+    assert "from 7 back to *6*" in shown_text(offer)
+    baton.click(baton.bob, offer, "Roll back to 6")
+
+    baton.card("Stopped and put back: search 2 in production")
+    assert acts(baton)[4:] == [("rollback", "ranker 3", "4"), ("rollback", "embedder 6", "7")]
+    assert serving(baton) == ("1", "6", "3")
+
+
+def test_versions_that_do_not_go_together_are_refused_with_their_path(baton: Baton) -> None:
+    baton.register("3", "ranker")
+    baton.register("2", "calibrator")
+    baton.register("9", "embedder")
+    answer = baton.api("POST", "/models/search/versions", version="1", members={"ranker": "3"})
+    assert answer.json()["detail"] == "search is the bundle of ranker, embedder, and this names no version of embedder."
+    answer = baton.api("POST", "/models/search/versions", version="1", members={"ranker": "3", "embedder": "5"})
+    assert answer.json()["detail"] == "embedder has no version 5; its only one is 9."
+    said = baton.command(baton.alice, "/promote search ranker=3 embedder=9 to production")
+    assert "search 1 → embedder 9 is not among the versions that the policy allows: &gt;=6,&lt;9." in shown_text(said)
+
+    put_together(baton, "2", "7", "4")
+    card = asked(baton, "search 2 to production")
+    baton.approve(asked(baton, "calibrator 2 to production"))
+    baton.card("calibrator 2 is champion of production")
+    path = "search 2 → ranker 4 conflicts with calibrator 2, which serves production."
+    assert baton.refused(baton.bob, card, "Approve").startswith(f"P-1 cannot go ahead, so nothing was counted: {path}")
+    assert baton.decisions(1) == []
+    assert path in shown_text(baton.command(baton.alice, "/promote why search 2 production"))
+    put_together(baton, "3", "8", "4")
+    said = baton.command(baton.alice, "/promote search 3 to production")
+    assert "search 3 → ranker 4 conflicts with calibrator 2" in shown_text(said)
+    answer = baton.api("POST", "/promotions", model="ranker", version="4", stage="production")
+    assert (answer.status_code, answer.json()["slug"]) == (409, "blocked-conflict")
+    baton.command(baton.bob, "/promote veto embedder 7 because it leaks")
+    said = shown_text(baton.command(baton.alice, "/promote why search 2 production"))
+    assert "search 2 → embedder 7 was vetoed by" in said
+
+
+def test_a_member_alone_is_refused_while_its_bundle_is_on_its_way(baton: Baton) -> None:
+    put_together(baton, "1", "6", "3")
+    baton.register("4", "ranker")
+    card = asked(baton, "search 1 to production")
+    said = baton.command(baton.alice, "/promote ranker 4 to production")
+    assert said["text"] == (
+        "P-1 has search 1, of which ranker is a member, on its way to production: it is awaiting approval. "
+        "Wait until P-1 has ended, or stop it."
+    )
+    baton.click(baton.alice, card, "Details")
+    view = baton.alice.wait_for_view()
+    assert "*embedder*: nobody → 6 · ✅ all 6 passed" in shown_text(view).replace("\u00a0", " ")
+
+
+class TestWaiting:
+    @pytest.fixture
+    def policy(self) -> str:
+        return WAIT
+
+    def test_a_bundle_waits_for_its_members_own_promotion(self, baton: Baton) -> None:
+        put_together(baton, "1", "6", "3")
+        alone = asked(baton, "ranker 3 to production")
+        together = asked(baton, "search 1 to production")
+        baton.approve(together)
+        baton.card("Approved: search 1 waits for production")
+        assert baton.receiver.hooks == []
+        baton.approve(alone)
+        baton.card("ranker 3 is champion of production")
+        baton.tick("waiting")
+        # ranker's champion is another one than search 1 was judged by, so it is judged, and approved, anew
+        again = baton.card("Promote search 1 to production?")
+        baton.approve(again)
+        baton.card("search 1 is champion of production")
+        assert acts(baton) == [("deploy", "ranker 3", None), ("deploy", "embedder 6", None)]
