@@ -51,21 +51,33 @@ def _metric(text: str) -> dict[str, Any]:
     return {"name": name.strip(), "value": number if math.isfinite(number) else value.strip()}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def papers(signature: Path | None, card: Path | None) -> dict[str, Any]:
+    """Signature and card out of files of their own, instead of those of the body. Raises `BadInput`."""
+    found: dict[str, Any] = {"signature": _read(signature, "signature")} if signature else {}
+    return found | ({"card": _text(card, "card", "Markdown")} if card else {})
+
+
+def _text(file: Path, option: str, kind: str) -> str:
     where = "standard input" if str(file) == "-" else f"“{file}”"
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        found = json.loads(text)
+        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     except OSError as wrong:
-        raise BadInput("file", f"--file {where} cannot be read ({wrong.strerror}).") from None
+        raise BadInput(option, f"--{option} {where} cannot be read ({wrong.strerror}).") from None
     except UnicodeDecodeError:
-        raise BadInput("file", f"--file {where} is not text in UTF-8; write JSON.") from None
+        raise BadInput(option, f"--{option} {where} is not text in UTF-8; write {kind}.") from None
+
+
+def _read(file: Path, option: str = "file") -> dict[str, Any]:
+    where = "standard input" if str(file) == "-" else f"“{file}”"
+    text = _text(file, option, "JSON")
+    try:
+        found = json.loads(text)
     except json.JSONDecodeError as wrong:
         raise BadInput(
-            "file", f"--file {where} is not JSON: {wrong.msg.lower()} at line {wrong.lineno}, column {wrong.colno}."
+            option, f"--{option} {where} is not JSON: {wrong.msg.lower()} at line {wrong.lineno}, column {wrong.colno}."
         ) from None
     except (RecursionError, ValueError):
-        raise BadInput("file", f"--file {where} nests too deep, or holds a number too long to read.") from None
+        raise BadInput(option, f"--{option} {where} nests too deep, or holds a number too long to read.") from None
     if not isinstance(found, dict):
-        raise BadInput("file", f"--file {where} is not a JSON object; write one, in {{ }}.")
+        raise BadInput(option, f"--{option} {where} is not a JSON object; write one, in {{ }}.")
     return found

@@ -150,6 +150,8 @@ def schema() -> None:
 def register(
     model: Model,
     version: Version,
+    signature: Annotated[Path | None, typer.Option(help="The model.sig of OpenSSF model signing.")] = None,
+    card: Annotated[Path | None, typer.Option(help="The model card: Markdown, with YAML front matter.")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="NAME=NUMBER; as often as needed.")] = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="JSON with metrics, artifact, lineage, tags; - reads standard input.")
@@ -158,13 +160,13 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Register a model version with its metrics and lineage."""
-    from bot.bodies import version_body
+    from bot.bodies import papers, version_body
     from bot.client import part
     from bot.terminal import safe
 
     body = version_body(model, version, metric or [], file, member or [])
     with _client() as client:
-        status, answer = client.post(f"/models/{part(model)}/versions", body)
+        status, answer = client.post(f"/models/{part(model)}/versions", body | papers(signature, card))
     if as_json:
         _print_json(answer)
         return

@@ -149,6 +149,8 @@ def _version(found: Json) -> Markup:
             ("Code", f"{lineage['code']['repo']} {lineage['code']['commit']}".strip() or "not known"),
             ("Run", lineage["run_url"]),
             ("Trained by", lineage["trained_by"] or "not known"),
+            ("Signature", found["papers"].get("signature", "none was registered")),
+            ("Model card", found["papers"].get("card", "none was registered")),
             ("Registered by", found["registered_by"]),
             ("Registered", utc(found["registered_at"])),
             ("Tags", ", ".join(f"{name}={value}" for name, value in found["tags"].items())),

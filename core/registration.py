@@ -7,6 +7,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from core.domain.errors import BadInput, Conflict
@@ -17,6 +18,7 @@ from core.store.database import Database
 
 NAME_LIMIT, VERSION_LIMIT, METRICS_LIMIT = 200, 100, 500
 URI_LIMIT, DIGEST_LIMIT, DATA_LIMIT, TAGS_LIMIT = 2_000, 200, 100, 100
+PAPER_LIMIT = 100_000
 SAMPLES_LIMIT = 2**63 - 1
 #: What trainers write where no number came out. Kept as no data, which never passes a gate.
 NOT_FINITE = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -35,6 +37,7 @@ class Registration:
         Raises `BadInput` for a wrong field, and `Conflict` when another content is registered under this name.
         """
         validate(given)
+        given = replace(given, papers=_papers(given))
         content = content_digest(given)
         now = self.clock()
         with self.database.change() as session:
@@ -121,6 +124,12 @@ def validate(given: ModelVersion) -> None:
     for key, value in given.tags.items():
         name(key, "tags", NAME_LIMIT)
         _line(value, f"tags.{key}", URI_LIMIT)
+    for field, text in (("signature", given.signature), ("card", given.card)):
+        if len(text) > PAPER_LIMIT:
+            raise BadInput(field, f"{field} has {len(text):,} characters; {PAPER_LIMIT:,} at most are kept.")
+        for char in text:
+            if char not in "\n\r\t" and (unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff"):
+                raise BadInput(field, f"{field} holds the control character U+{ord(char):04X}; leave it out.")
 
 
 def _validate_measurements(measurements: tuple[Measurement, ...]) -> None:
@@ -196,7 +205,14 @@ def _content(given: ModelVersion) -> dict[str, Any]:
         "code": [lineage.repo, lineage.commit],
         "run": [lineage.run_url, lineage.trained_by],
         "tags": dict(given.tags),
+        **given.papers,
     }
+
+
+def _papers(given: ModelVersion) -> dict[str, str]:
+    """The SHA-256 of each text that came with a version; nothing where none did, as in every version before."""
+    texts = {"signature": given.signature, "card": given.card}
+    return {name: f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" for name, text in texts.items() if text}
 
 
 def _measurement(each: Measurement) -> list[str]:
@@ -229,6 +245,8 @@ def _differences(kept: ModelVersion, given: ModelVersion) -> Iterable[str]:
         ("code commit", kept.lineage.commit, given.lineage.commit),
         ("run url", kept.lineage.run_url, given.lineage.run_url),
         ("trainer", kept.lineage.trained_by, given.lineage.trained_by),
+        ("signature", kept.papers.get("signature", ""), given.papers.get("signature", "")),
+        ("model card", kept.papers.get("card", ""), given.papers.get("card", "")),
     ):
         if old != new:
             yield f"{what} ({_clip(old)} instead of {_clip(new)})"

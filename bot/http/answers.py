@@ -30,6 +30,7 @@ def version(found: ModelVersion) -> Json:
         "model": found.model,
         "version": found.version,
         "metrics": [_metric(each) for each in found.measurements],
+        "papers": found.papers,
         "artifact": {"uri": found.artifact_uri, "digest": found.digest},
         "lineage": {
             "data": [{"name": each.name, "digest": each.digest} for each in lineage.data],

@@ -112,7 +112,9 @@ class Api:
     def get_version(self, model: str, version: str, _: MayRead) -> Json:
         """A version with everything registered of it."""
         with self.services.database.read() as session:
-            return answers.version(registry.version(session, _name(model), _name(version)))
+            found = registry.version(session, _name(model), _name(version))
+        papers = {"signature": json.loads(found.signature) if found.signature else None, "card": found.card or None}
+        return answers.version(found) | papers
 
     def get_champion(self, model: str, stage: str, _: MayRead, at: At = None) -> Json:
         """Who serves a stage, or served it at a moment (`at`, such as 2026-11-23T10:00:00Z); nulls for nobody."""

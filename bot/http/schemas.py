@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, WithJsonSchema
@@ -73,6 +74,10 @@ class VersionIn(Body):
 
     version: str
     model: str | None = Field(None, description="May be left out; when given, the same as in the address.")
+    signature: dict[str, Any] | None = Field(
+        None, description="A sigstore bundle (model.sig of OpenSSF model signing)."
+    )
+    card: str = Field(default="", description="The model card: Markdown, with YAML front matter.")
     metrics: list[Metric] = Field([], max_length=METRICS_LIMIT)
     artifact: Artifact | None = None
     lineage: LineageIn = LineageIn()
@@ -92,6 +97,8 @@ class VersionIn(Body):
             version=self.version,
             artifact_uri=self.artifact.uri if self.artifact else "",
             digest=self.artifact.digest if self.artifact else "",
+            signature=json.dumps(self.signature, sort_keys=True) if self.signature is not None else "",
+            card=self.card,
             lineage=Lineage(
                 data=tuple(DatasetRef(each.name, each.digest) for each in lineage.data),
                 repo=lineage.code.repo,

@@ -127,7 +127,11 @@ class Lineage:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """An immutable version of a registered model with everything a gate may ask of it."""
+    """An immutable version of a registered model with everything a gate may ask of it.
+
+    `papers` has the SHA-256 of its signature and of its card, where it came with them; their texts are left out where
+    nobody asks for them.
+    """
 
     model: str
     version: str
@@ -136,6 +140,9 @@ class ModelVersion:
     lineage: Lineage = Lineage()
     measurements: tuple[Measurement, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    signature: str = ""  #: the sigstore bundle, as JSON
+    card: str = ""  #: Markdown, with YAML front matter
+    papers: dict[str, str] = field(default_factory=dict)
     registered_by: str = ""
     registered_at: datetime | None = None
     id: int = 0

@@ -81,6 +81,7 @@ def _version(version: ModelVersion) -> Facts:
         "model": version.model,
         "version": version.version,
         "digest": version.digest,
+        **version.papers,
         "metrics": dict(sorted(_metrics(version.measurements))),
         "lineage": {
             "data": {each.name: each.digest for each in lineage.data},

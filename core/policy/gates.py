@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from core.domain.model import ModelVersion, Outcome, Verdict
+from core.policy import cards, signatures
 from core.policy.measurements import NoData, Pair, metric_name, numbers, pairs, values
 from core.policy.numbers import apart, exact, number
+from core.policy.papers import ModelCardGate, SignatureGate
 from core.policy.stages import Gate, LineageGate, MetricGate, SameDatasetGate
 
 __all__ = ["evaluate", "number", "overall"]
@@ -32,6 +34,8 @@ def evaluate(gates: Sequence[Gate], candidate: ModelVersion, champion: ModelVers
             verdicts.append(_metric(gate, candidate, champion))
         elif isinstance(gate, LineageGate):
             verdicts.append(_lineage(gate, candidate))
+        elif isinstance(gate, SignatureGate | ModelCardGate):
+            verdicts.append(_papers(gate, candidate))
         else:
             verdicts.append(_same_dataset(gate, gates, candidate, champion))
     return tuple(verdicts) or (NO_GATES,)
@@ -204,6 +208,15 @@ def _lineage(gate: LineageGate, candidate: ModelVersion) -> Verdict:
         return Verdict(f"lineage of {what}", Outcome.FAILED, sentence, gate.advisory, threshold="recorded")
     sentence = f"Lineage of {what} is recorded."
     return Verdict(f"lineage of {what}", Outcome.PASSED, sentence, gate.advisory, threshold="recorded")
+
+
+def _papers(gate: SignatureGate | ModelCardGate, candidate: ModelVersion) -> Verdict:
+    if isinstance(gate, SignatureGate):
+        outcome, sentence = signatures.judge(candidate, gate.signature.keys)
+        return Verdict("signed by a key of the policy", outcome, sentence, gate.advisory, threshold="signed")
+    outcome, sentence = cards.judge(candidate, gate.model_card)
+    rule = f"model card with {', '.join(gate.model_card)}" if gate.model_card else "model card"
+    return Verdict(rule, outcome, sentence, gate.advisory, threshold="there")
 
 
 def _same_dataset(

@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 
 from pydantic import BaseModel, ValidationError
 
+from core.policy import key_files
 from core.policy.checks import cross_check
 from core.policy.document import Document, read
 from core.policy.findings import Finding, PolicyError, Wrong, place
@@ -18,7 +19,7 @@ __all__ = ["Finding", "PolicyError", "load", "load_file", "missing_secrets"]
 
 
 def load(text: str, name: str = "baton.yml") -> Policy:
-    """The policy that `text` says; `name` is the file's, for the findings.
+    """The policy that `text` says; `name` is the file's, for the findings and for the files that it names.
 
     Raises `PolicyError` with everything wrong that can be told at once.
     """
@@ -26,7 +27,7 @@ def load(text: str, name: str = "baton.yml") -> Policy:
     if not isinstance(document.value, dict):
         problem = "the file is empty" if document.value is None else "the file is not a mapping"
         raise PolicyError([Finding(name, 1, "", problem, "begin with version: 1, or let baton init write an example")])
-    wrong: list[Wrong] = list(refusals(document.value))
+    wrong: list[Wrong] = [*refusals(document.value), *key_files.write_out(document.value, FilePath(name).parent)]
     try:
         policy = Policy.model_validate(document.value)
         wrong += cross_check(policy)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from core.policy.fields import Allowance, Channel, Duration, Name, Number, Part, StageName, shown, whole, wrong
+from core.policy.papers import ModelCardGate, SignatureGate
 from core.policy.rollout import Freeze, Rollout, Verify
 
 Quorum = Annotated[int, whole(1, 100)]
@@ -60,7 +61,13 @@ class SameDatasetGate(Part):
     first: Literal["allow", "deny"] = "allow"
 
 
-GATE_KEYS = {"metric": "MetricGate", "lineage": "LineageGate", "same_dataset": "SameDatasetGate"}
+GATE_KEYS = {
+    "metric": "MetricGate",
+    "lineage": "LineageGate",
+    "same_dataset": "SameDatasetGate",
+    "signature": "SignatureGate",
+    "model_card": "ModelCardGate",
+}
 
 
 def _gate_kind(value: Any) -> str | None:
@@ -73,7 +80,9 @@ def _gate_kind(value: Any) -> str | None:
 Gate = Annotated[
     Annotated[MetricGate, Tag("MetricGate")]
     | Annotated[LineageGate, Tag("LineageGate")]
-    | Annotated[SameDatasetGate, Tag("SameDatasetGate")],
+    | Annotated[SameDatasetGate, Tag("SameDatasetGate")]
+    | Annotated[SignatureGate, Tag("SignatureGate")]
+    | Annotated[ModelCardGate, Tag("ModelCardGate")],
     Discriminator(_gate_kind, custom_error_type="policy_gate", custom_error_message="no kind of gate"),
 ]
 

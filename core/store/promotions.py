@@ -267,8 +267,8 @@ def to_view(found: PromotionRow) -> PromotionView:
     """A row and what hangs on it, as one frozen value."""
     return _view(
         found,
-        to_model_version(found.version),
-        to_model_version(found.champion_version) if found.champion_version else None,
+        to_model_version(found.version, texts=False),
+        to_model_version(found.champion_version, texts=False) if found.champion_version else None,
         tuple(to_decision(decision) for decision in found.decisions),
         tuple(deployment_view(each) for each in found.deployments),
         to_override(found.override),

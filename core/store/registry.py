@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, object_session
 
 from core.domain.errors import NotFound
 from core.domain.model import Actor, DatasetRef, Kind, Lineage, Measurement, ModelVersion
 from core.policy.eligibility import Served
+from core.store.paper_tables import PapersRow
 from core.store.tables import Champion, MeasurementRow, PromotionRow, RegisteredModel, Version
 
 #: How many of a model's newest versions a search looks through before it asks the index over all of them.
@@ -228,8 +229,11 @@ def served(session: Session, version_id: int) -> dict[str, Served]:
 # -- rows and values ---------------------------------------------------------------------------------------------
 
 
-def to_model_version(row: Version) -> ModelVersion:
-    """A version's row, with what hangs on it, as one frozen value."""
+def to_model_version(row: Version, texts: bool = True) -> ModelVersion:
+    """A version's row, with what hangs on it, as one frozen value; without `texts`, no signature and no card."""
+    papers = dict(row.lineage.get("papers", {}))
+    session = object_session(row) if papers and texts else None
+    kept = session.get(PapersRow, row.id) if session else None
     return ModelVersion(
         model=row.model.name,
         version=row.version,
@@ -241,6 +245,9 @@ def to_model_version(row: Version) -> ModelVersion:
             for m in row.measurements
         ),
         tags=dict(row.tags),
+        signature=kept.signature if kept else "",
+        card=kept.card if kept else "",
+        papers=papers,
         registered_by=row.registered_by,
         registered_at=row.registered_at,
         id=row.id,
@@ -261,7 +268,7 @@ def add(session: Session, given: ModelVersion, content_digest: str, actor: Actor
         version=given.version,
         artifact_uri=given.artifact_uri,
         digest=given.digest,
-        lineage=lineage_to_json(given.lineage),
+        lineage=lineage_to_json(given.lineage) | ({"papers": given.papers} if given.papers else {}),
         tags=dict(given.tags),
         content_digest=content_digest,
         registered_by=str(actor),
@@ -282,6 +289,9 @@ def add(session: Session, given: ModelVersion, content_digest: str, actor: Actor
     )
     session.add(row)
     session.flush()
+    if given.papers:
+        session.add(PapersRow(version_id=row.id, signature=given.signature, card=given.card))
+        session.flush()
     return row
 
 

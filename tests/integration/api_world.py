@@ -145,10 +145,12 @@ class World:
 
 
 @contextmanager
-def running(database: Database, slack_events: SlackEvents | None = None) -> Iterator[tuple[World, HttpServer]]:
+def running(
+    database: Database, slack_events: SlackEvents | None = None, policy: Policy | None = None
+) -> Iterator[tuple[World, HttpServer]]:
     """The world and its server on loopback."""
     engine = Engine(database)
-    world = World(Settings.load({}), load(POLICY), database, engine)
+    world = World(Settings.load({}), policy or load(POLICY), database, engine)
     server = HttpServer(build_http(world, slack_events), "127.0.0.1", 0)
     server.start()
     try:

@@ -63,6 +63,12 @@ def test_the_whole_way_of_a_version(cli: Cli, world: World, tmp_path: Path) -> N
     assert again.stdout == "fraud 7 was registered before, the same; nothing changed.\n"
     differs = cli("register", "fraud", "7", "--metric", "f1=0.8", code=1)
     assert differs.stderr.startswith("fraud 7 is already registered with a different artifact digest")
+    (tmp_path / "card.md").write_text("# Fraud\n")
+    signed = ("--signature", "f.json", "--card", "card.md")
+    assert cli("register", "fraud", "6", *signed).stdout == "Registered fraud 6.\n"
+    assert cli("register", "fraud", "6", *signed).stdout.startswith("fraud 6 was registered before")
+    lost = cli("register", "fraud", "6", "--card", "lost.md", code=2)
+    assert "--card “lost.md” cannot be read (No such file or directory)." in lost.stderr
 
     assert cli("status").stdout == "No promotion is under way.\n"
     asked = cli("request", "fraud", "7", "staging", "--reason", "better")

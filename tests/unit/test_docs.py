@@ -147,13 +147,19 @@ def test_every_policy_in_the_documentation_loads(name: str, text: str) -> None:
     assert load(text, f"{name}.yml").stages
 
 
-def test_pieces_of_policies_load_where_they_belong() -> None:
+def test_pieces_of_policies_load_where_they_belong(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "release.pub").write_bytes((ROOT / "tests" / "fakes" / "signed" / "release.pub").read_bytes())
     head = 'version: 1\nslack: {channel: "#x"}\n'
     gates = re.findall(r"```yaml\n(- \{.*?)```", read(REFERENCE / "gates.md"), re.DOTALL)
-    assert len(gates) == 3
+    assert len(gates) == 5
     for text in gates:
         listed = "".join(f"      {line}\n" for line in text.splitlines())
-        assert load(f"{head}stages:\n  - name: a\n  - name: b\n    gates:\n{listed}").stages[1].gates
+        assert (
+            load(f"{head}stages:\n  - name: a\n  - name: b\n    gates:\n{listed}", str(tmp_path / "baton.yml"))
+            .stages[1]
+            .gates
+        )
     (models,) = re.findall(r"```yaml\n(models:.*?)```", read(REFERENCE / "policy.md"), re.DOTALL)
     policy = load(f"{head}stages: [{{name: a}}]\n{models}")
     assert policy.channel("fraud-legacy", "a") == "#fraud-legacy"
