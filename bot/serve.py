@@ -74,6 +74,8 @@ class Server:
             target.close()
         for source in self.services.sources.values():
             source.close()
+        for feature_store in self.services.features.stores.values():
+            feature_store.close()
         self.services.registries.close()
         self.database.dispose()
 
@@ -93,6 +95,8 @@ class Server:
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
         self._every(2, "alerts", lambda: services.alerts.act(now()))
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
+        if services.features.stores:
+            self._every(2, "features", lambda: services.features.tick(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
         self._every(20, "digest", lambda: services.boards.due(now()))

@@ -31,14 +31,16 @@ from core.decisions import Decisions
 from core.delegating import Delegating
 from core.deployments import Deployments
 from core.engine import Engine
+from core.features import FeatureLooks
 from core.glass import Glass
-from core.policy.connections import GitHubActions, GitLab, Jenkins, Webhook
+from core.policy.connections import GitHubActions, GitLab, Jenkins, Prometheus, Webhook
 from core.policy.schema import Policy
 from core.ports import Clock, DeployTarget
 from core.promotions import Promotions
 from core.registration import Registration
 from core.rollbacks import Rollbacks
 from core.rollouts import Rollouts
+from core.sources.feast import FeastSource
 from core.sources.prometheus import PrometheusSource
 from core.store.database import Database
 from core.store.messages import Claim
@@ -80,6 +82,7 @@ class Services:
     alerts: Alerts
     boards: Boards
     sources: dict[str, PrometheusSource]
+    features: FeatureLooks
     targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
     metrics: Metrics
@@ -153,7 +156,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     boards = Boards(promotions)
     messages = _messages(boards, client, directory, alerts, metrics)
     database.after_change = messages.kick
-    sources = {name: PrometheusSource(str(each.url)) for name, each in policy.sources.items()}
+    sources, stores = build_sources(settings, policy)
     rollouts = Rollouts(promotions, sources)
     desk = _desk(boards, rollouts, alerts, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
@@ -173,6 +176,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         alerts=alerts,
         boards=boards,
         sources=sources,
+        features=FeatureLooks(promotions, stores),
         targets=targets,
         tokens=Tokens(database, clock),
         metrics=metrics,
@@ -221,6 +225,24 @@ def _desk(
         client=client,
         quick=quick,
     )
+
+
+def build_sources(settings: Settings, policy: Policy) -> tuple[dict[str, PrometheusSource], dict[str, FeastSource]]:
+    """The policy's metric sources and its feature stores. Raises `SettingsError` for a token that is missing."""
+    metrics: dict[str, PrometheusSource] = {}
+    stores: dict[str, FeastSource] = {}
+    problems = []
+    for name, each in policy.sources.items():
+        if isinstance(each, Prometheus):
+            metrics[name] = PrometheusSource(str(each.url))
+            continue
+        token = settings.secret(each.token_env) if each.token_env else ""
+        if token is None or (each.token_env and not token):
+            problems.append(f"{each.token_env} is not set; the source {name} cannot be asked without it.")
+        stores[name] = FeastSource(str(each.url), token or "")
+    if problems:
+        raise SettingsError(problems)
+    return metrics, stores
 
 
 def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, WebhookTarget | RunTarget]:

@@ -15,16 +15,21 @@ from core.domain.errors import NotFound
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DeploymentState, Kind, Outcome, State, Verdict
 from core.judging import Judge, Judgement
-from core.policy import evidence, gates, reminding
+from core.policy import evidence, features, gates, reminding
+from core.policy.features import FeaturesGate, Looked, Wanted
 from core.policy.schema import Policy, Stage
 from core.ports import DeploymentQueue
-from core.store import messages
+from core.store import feature_tables, messages
 from core.store import promotions as store
 from core.store.tables import PolicyText, PromotionRow
 from core.store.transition import record, transition
 
 GATES = Actor.system("gates")
 EVIDENCE = Actor.system("evidence")
+#: How long a feature store that does not answer is asked again before it counts as no data.
+PATIENCE = timedelta(minutes=10)
+#: How old what it said may be when the gates are judged, and when the deployment begins.
+LONG_AGO, JUST_NOW = timedelta(minutes=15), timedelta(minutes=2)
 
 
 class Evaluation:
@@ -60,7 +65,12 @@ class Evaluation:
         return promotion
 
     def evaluate(self, session: Session, promotion: PromotionRow, found: Judgement, now: datetime) -> None:
-        """Judge its gates: it then awaits approval, is approved (nobody need be asked), or has failed."""
+        """Judge its gates: it then awaits approval, is approved (nobody need be asked), or has failed.
+
+        Where a feature store must be asked first, it stays as it is until `resume` is called.
+        """
+        if not self._looked_up(session, promotion, found, now):
+            return
         verdicts, seen = self.measure(session, promotion, found)
         rule = found.stage.approvals
         if gates.overall(verdicts) is not Outcome.PASSED:
@@ -75,6 +85,21 @@ class Evaluation:
             transition(session, promotion, State.EVALUATING, Event.GATES_PASSED, GATES, now, "", seen)
         session.flush()
         session.refresh(promotion)
+
+    def resume(self, session: Session, promotion: PromotionRow, now: datetime) -> None:
+        """Judge a promotion that waited for a feature store, by the facts as they are now."""
+        found = self.judge.again(session, promotion)
+        self._bind(session, promotion, found, now)
+        self.evaluate(session, promotion, found, now)
+
+    def _looked_up(self, session: Session, promotion: PromotionRow, found: Judgement, now: datetime) -> bool:
+        """Whether feature stores have said all that is asked of them; what is missing is asked for."""
+        missing = [each for each in found.questions() if not _recent(found.looks.get(each.key), now, LONG_AGO)]
+        if missing:
+            feature_tables.want(session, promotion.id, missing, now)
+        troubles = (found.looks[each.key].trouble for each in missing if each.key in found.looks)
+        promotion.waiting_for = " ".join(dict.fromkeys(filter(None, troubles)))
+        return not missing
 
     def measure(
         self, session: Session, promotion: PromotionRow, found: Judgement
@@ -125,13 +150,14 @@ class Evaluation:
                 changes = self.judge.changes(session, promotion)
             except NotFound as error:
                 changes = [error.sentence]
+            changes += self._features_gone(session, promotion) if not changes else []
             if changes:
                 self.reevaluate(session, promotion, changes, now)
                 return False
         return self._clear(session, promotion, now)
 
     def _clear(self, session: Session, promotion: PromotionRow, now: datetime) -> bool:
-        blocking = self.judge.standing(session, promotion, now)
+        blocking = [*self.judge.standing(session, promotion, now), *self._features_awaited(session, promotion, now)]
         final = [each for each in blocking if not each.waits]
         if final:
             why = " ".join(each.sentence for each in final)
@@ -143,6 +169,29 @@ class Evaluation:
             self._wait(session, promotion, blocking, now)
             return False
         return True
+
+    def _asks_features(self, promotion: PromotionRow) -> bool:
+        stage = self.policy.stage(promotion.stage) if promotion.override is None else None
+        return stage is not None and any(isinstance(each, FeaturesGate) for each in stage.gates)
+
+    def _features_gone(self, session: Session, promotion: PromotionRow) -> list[str]:
+        """What feature stores say now that would not let it pass."""
+        if not self._asks_features(promotion):
+            return []
+        found = self.judge.again(session, promotion)
+        deciding = [each for each in found.stage.gates if isinstance(each, FeaturesGate) and not each.advisory]
+        versions = [each.candidate for each in found.members] or [found.candidate]
+        verdicts = [features.judge(gate, version, found.looks) for gate in deciding for version in versions]
+        return [each.sentence for each in verdicts if each.outcome is not Outcome.PASSED]
+
+    def _features_awaited(self, session: Session, promotion: PromotionRow, now: datetime) -> list[Blocker]:
+        """Feature stores are asked once more at the moment of deployment: what was there need not be there still."""
+        if not self._asks_features(promotion):
+            return []
+        found = self.judge.again(session, promotion)
+        old = [each for each in found.questions() if not _recent(found.looks.get(each.key), now, JUST_NOW)]
+        feature_tables.want(session, promotion.id, old, now)
+        return [_awaits(each, found.looks.get(each.key)) for each in old]
 
     def _wait(self, session: Session, promotion: PromotionRow, blocking: list[Blocker], now: datetime) -> None:
         known = [each.until for each in blocking if each.until is not None]
@@ -168,6 +217,18 @@ class Evaluation:
         promotion.members = members.entries(found.members, backwards=promotion.kind == Kind.ROLLBACK)
         if session.get(PolicyText, self.policy.digest) is None:
             session.add(PolicyText(version=self.policy.digest, text=self.policy.text, loaded_at=now))
+
+
+def _recent(look: Looked | None, now: datetime, age: timedelta) -> bool:
+    return look is not None and look.at is not None and now - look.at <= age
+
+
+def _awaits(asked: Wanted, look: Looked | None) -> Blocker:
+    trouble = f" {look.trouble}" if look and look.trouble else ""
+    sentence = (
+        f"Feature service {asked.service} is looked up in {asked.source} once more before it is deployed.{trouble}"
+    )
+    return Blocker("features", asked.service, True, sentence, waits=True)
 
 
 def drop_deployments(promotion: PromotionRow, now: datetime, reason: str) -> None:

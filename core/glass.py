@@ -144,4 +144,6 @@ def _waiting(found: Judgement) -> PromotionRow | None:
         return None
     if active.state == State.AWAITING_APPROVAL:
         return active
+    if active.state == State.EVALUATING:
+        raise BadInput("version", f"P-{active.id} is still being checked; wait until its card says what was found.")
     raise BadInput("version", f"P-{active.id} is past its approvals already: it is {active.state.replace('_', ' ')}.")

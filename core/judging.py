@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,8 +13,9 @@ from core.domain.errors import NotFound
 from core.domain.model import Barrier, Blocker, ModelVersion, Verdict
 from core.members import Member
 from core.policy import eligibility, evidence, gates
+from core.policy.features import FeaturesGate, Looked, Wanted, questions
 from core.policy.schema import Policy, Stage
-from core.store import barriers, registry
+from core.store import barriers, feature_tables, registry
 from core.store import promotions as store
 from core.store.tables import Champion, PromotionRow, Version
 
@@ -30,6 +32,12 @@ class Judgement:
     candidate: ModelVersion
     champion: ModelVersion | None
     members: tuple[Member, ...] = ()  #: of a bundle, in the order of deployment
+    looks: Mapping[str, Looked] = field(default_factory=dict)  #: what feature stores said of it
+
+    def questions(self) -> list[Wanted]:
+        """What feature stores must be asked before the gates can be judged."""
+        versions = [each.candidate for each in self.members] or [self.candidate]
+        return list(questions(self.stage.gates, versions))
 
     @property
     def champion_id(self) -> int | None:
@@ -44,7 +52,7 @@ class Judgement:
     def verdicts(self) -> tuple[Verdict, ...]:
         """What the stage's gates find; of a bundle, what they find of each member beside its own champion."""
         if not self.members or not self.stage.gates:
-            return gates.evaluate(self.stage.gates, self.candidate, self.champion)
+            return gates.evaluate(self.stage.gates, self.candidate, self.champion, self.looks)
         return tuple(
             replace(
                 each,
@@ -53,7 +61,7 @@ class Judgement:
                 sentence=f"{member.candidate.model} {member.candidate.version}: {each.sentence}",
             )
             for member in self.members
-            for each in gates.evaluate(self.stage.gates, member.candidate, member.champion)
+            for each in gates.evaluate(self.stage.gates, member.candidate, member.champion, self.looks)
         )
 
     def evidence(self) -> evidence.Facts:
@@ -84,11 +92,15 @@ class Judge:
 
     def _read(self, session: Session, version: Version, stage: Stage) -> Judgement:
         serving = store.champion(session, version.model_id, stage.name)
+        active = store.active(session, version.model_id, stage.name)
+        asks = any(isinstance(each, FeaturesGate) for each in stage.gates)
+        mine = active if asks and active is not None and active.version_id == version.id else None
         return Judgement(
             stage=stage,
             version=version,
             serving=serving,
-            active=store.active(session, version.model_id, stage.name),
+            active=active,
+            looks=feature_tables.looks(session, mine.id) if mine is not None else {},
             barriers=barriers.standing(session, version.model.name),
             candidate=registry.to_model_version(version),
             champion=registry.to_model_version(serving.version) if serving else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.policy import seats
+from core.policy.features import FeaturesGate
 from core.policy.fields import shown
 from core.policy.findings import Path, Wrong, nearest
 from core.policy.schema import Policy
@@ -87,11 +88,23 @@ def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
         yield from _known((*here, "deploy", "target"), stage.deploy.target, "target", policy.targets)
     if stage.rollout.analysis is not None:
         at = (*here, "rollout", "analysis", "source")
-        yield from _known(at, stage.rollout.analysis.source, "source", policy.sources)
+        yield from _source(at, stage.rollout.analysis.source, "prometheus", policy)
+    for index, gate in enumerate(stage.gates):
+        if isinstance(gate, FeaturesGate):
+            yield from _source((*here, "gates", index, "features", "source"), gate.features.source, "feast", policy)
     for index, group in enumerate(stage.rollback.allowed):
         yield from _known((*here, "rollback", "allowed", index), group, "group", policy.groups)
     for index, group in enumerate(stage.break_glass.allowed if stage.break_glass else ()):
         yield from _known((*here, "break_glass", "allowed", index), group, "group", policy.groups)
+
+
+def _source(at: Path, name: str, kind: str, policy: Policy) -> Iterator[Wrong]:
+    """A source there is, and of the kind that can be asked this."""
+    fit = {key: each for key, each in policy.sources.items() if each.type == kind}
+    if name in policy.sources and name not in fit:
+        yield at, f"{shown(name)} is of type {policy.sources[name].type}", f"name a source of type {kind}"
+    else:
+        yield from _known(at, name, "source", fit)
 
 
 def _approvals(policy: Policy, rule: Approvals, here: Path) -> Iterator[Wrong]:

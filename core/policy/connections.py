@@ -152,6 +152,20 @@ class Prometheus(Part):
     url: Url
 
 
+class Feast(Part):
+    """Feast's registry, asked over its REST API."""
+
+    type: Literal["feast"]
+    url: BaseUrl
+    token_env: EnvName | None = None
+
+
+Source = Annotated[
+    Annotated[Prometheus, Tag("Prometheus")] | Annotated[Feast, Tag("Feast")],
+    by_type({"prometheus": "Prometheus", "feast": "Feast"}),
+]
+
+
 class AlertSender(Part):
     """Who may post alerts to `/alerts/{name}`."""
 

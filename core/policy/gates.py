@@ -6,11 +6,13 @@ inconclusive: no data is never a pass. Numbers are compared as they are written,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 
 from core.domain.model import ModelVersion, Outcome, Verdict
-from core.policy import cards, signatures
+from core.policy import cards, features, signatures
+from core.policy.features import FeaturesGate, Looked
 from core.policy.measurements import NoData, Pair, metric_name, numbers, pairs, values
 from core.policy.numbers import apart, exact, number
 from core.policy.papers import ModelCardGate, SignatureGate
@@ -23,10 +25,15 @@ FIRST_DENIED = "There is no champion in this stage yet, and the policy lets no f
 NO_GATES = Verdict("no gates", Outcome.PASSED, "The policy has no gates for this stage, so nothing was checked.")
 
 
-def evaluate(gates: Sequence[Gate], candidate: ModelVersion, champion: ModelVersion | None) -> tuple[Verdict, ...]:
+def evaluate(
+    gates: Sequence[Gate],
+    candidate: ModelVersion,
+    champion: ModelVersion | None,
+    looks: Mapping[str, Looked] = MappingProxyType({}),
+) -> tuple[Verdict, ...]:
     """One verdict for each gate, in the policy's order; where there is none, one that says so.
 
-    `champion` is None while nobody serves the stage.
+    `champion` is None while nobody serves the stage; `looks` is what feature stores were found to hold, by question.
     """
     verdicts = []
     for gate in gates:
@@ -36,6 +43,8 @@ def evaluate(gates: Sequence[Gate], candidate: ModelVersion, champion: ModelVers
             verdicts.append(_lineage(gate, candidate))
         elif isinstance(gate, SignatureGate | ModelCardGate):
             verdicts.append(_papers(gate, candidate))
+        elif isinstance(gate, FeaturesGate):
+            verdicts.append(features.judge(gate, candidate, looks))
         else:
             verdicts.append(_same_dataset(gate, gates, candidate, champion))
     return tuple(verdicts) or (NO_GATES,)

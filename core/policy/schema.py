@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from core.policy.bundles import Bundle
-from core.policy.connections import AlertSender, Prometheus, Registry, Target
+from core.policy.connections import AlertSender, Registry, Source, Target
 from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDay, TimeZone
 from core.policy.rollout import QuietHours
 from core.policy.stages import Stage
@@ -76,7 +76,7 @@ class Policy(Part):
     bundles: dict[Name, Bundle] = Field(default_factory=dict)
     targets: dict[Name, Target] = Field(default_factory=dict)
     registries: dict[Name, Registry] = Field(default_factory=dict)
-    sources: dict[Name, Prometheus] = Field(default_factory=dict)
+    sources: dict[Name, Source] = Field(default_factory=dict)
     alerts: dict[Name, AlertSender] = Field(default_factory=dict)
     stop: StopButton | None = None
     _text: str = PrivateAttr("")

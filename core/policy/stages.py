@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from core.policy.features import FeaturesGate
 from core.policy.fields import Allowance, Channel, Duration, Name, Number, Part, StageName, shown, whole, wrong
 from core.policy.papers import ModelCardGate, SignatureGate
 from core.policy.rollout import Freeze, Rollout, Verify
@@ -67,6 +68,7 @@ GATE_KEYS = {
     "same_dataset": "SameDatasetGate",
     "signature": "SignatureGate",
     "model_card": "ModelCardGate",
+    "features": "FeaturesGate",
 }
 
 
@@ -82,7 +84,8 @@ Gate = Annotated[
     | Annotated[LineageGate, Tag("LineageGate")]
     | Annotated[SameDatasetGate, Tag("SameDatasetGate")]
     | Annotated[SignatureGate, Tag("SignatureGate")]
-    | Annotated[ModelCardGate, Tag("ModelCardGate")],
+    | Annotated[ModelCardGate, Tag("ModelCardGate")]
+    | Annotated[FeaturesGate, Tag("FeaturesGate")],
     Discriminator(_gate_kind, custom_error_type="policy_gate", custom_error_message="no kind of gate"),
 ]
 

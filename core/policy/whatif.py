@@ -15,6 +15,7 @@ from core.domain.lifecycle import ENDS, Event
 from core.domain.model import Actor, Barrier, Blocker, Decision, DecisionKind, ModelVersion, Person, State
 from core.policy import approvals, eligibility, gates, occupancy
 from core.policy.eligibility import stamp
+from core.policy.features import Looked
 from core.policy.occupancy import Stretch
 from core.policy.schema import Policy, Stage
 from core.policy.stages import Approvals
@@ -97,6 +98,7 @@ class Past:
     glass: bool = False
     stretches: Sequence[Stretch] = ()
     barriers: Sequence[PastBarrier] = ()
+    looks: Mapping[str, Looked] = field(default_factory=dict)  #: what feature stores said then
 
     @property
     def deployed_at(self) -> datetime | None:
@@ -180,7 +182,7 @@ def _judge(policy: Policy, stage: Stage, past: Past, now: datetime) -> tuple[Fat
     asked = eligibility.check(_facts(policy, unfrozen, past, past.asked_at, past.requester.kind == "user"))
     if refused := [each for each in asked if each.blocking and not each.waits]:
         return Fate.NOT_ELIGIBLE, _because(refused)
-    verdicts = gates.evaluate(stage.gates, past.candidate, past.champion)
+    verdicts = gates.evaluate(stage.gates, past.candidate, past.champion, past.looks)
     if failing := [each.sentence for each in verdicts if each.decides]:
         return Fate.GATES_FAILED, f": {' '.join(failing)}"
     fate, why, approved_at = _decided(stage.approvals, past)

@@ -14,6 +14,8 @@ from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, Decision, Kind, Measurement, ModelVersion, State
 from core.policy.occupancy import Stretch
 from core.policy.whatif import WAITS, Past, PastBarrier
+from core.store.feature_tables import looks_of
+from core.store.paper_tables import PapersRow
 from core.store.promotions import to_decision
 from core.store.registry import lineage_from_json
 from core.store.tables import (
@@ -60,6 +62,7 @@ _MOMENTS = (
 )
 _VERSIONS = select(_V, _M.c.name.label("model")).join_from(_V, _M, _M.c.id == _V.c.model_id).where(_V.c.id.in_(_IDS))
 _MEASUREMENTS = select(_E).where(_E.c.version_id.in_(_IDS)).order_by(_E.c.id)
+_PAPERS = select(PapersRow.version_id, PapersRow.signature, PapersRow.card).where(PapersRow.version_id.in_(_IDS))
 _STRETCHES = (
     select(_C.c.version_id, _C.c.stage, _C.c.since, _C.c.until, _C.c.ended_by, _P.c.kind)
     .join_from(_C, _P, _P.c.id == _C.c.ended_by, isouter=True)
@@ -90,6 +93,7 @@ def _facts(session: Session, rows: Sequence[Any]) -> Iterator[Past]:
     decisions, moments = _decisions(session, ids), _moments(session, ids)
     stretches = _stretches(session, candidates)
     barriers = _barriers(session, {row.name for row in rows})
+    looks = looks_of(session, ids)
     for row in rows:
         yield Past(
             id=row.id,
@@ -105,6 +109,7 @@ def _facts(session: Session, rows: Sequence[Any]) -> Iterator[Past]:
             glass=row.glass is not None,
             stretches=stretches[row.version_id],
             barriers=[*barriers[""], *barriers[row.name]],
+            looks=looks.get(row.id, {}),
         )
 
 
@@ -114,13 +119,25 @@ def _versions(session: Session, ids: Iterable[int]) -> dict[int, ModelVersion]:
     for m in session.execute(_MEASUREMENTS, values):
         found = Measurement(m.name, m.value, m.raw, m.slice, m.dataset, m.dataset_digest, m.samples)
         measured[m.version_id].append(found)
+    papers = {row.version_id: row for row in session.execute(_PAPERS, values)}
     return {
         row.id: ModelVersion(
-            row.model, row.version, row.artifact_uri, row.digest, lineage_from_json(row.lineage),
-            tuple(measured[row.id]), row.tags, row.registered_by, row.registered_at, row.id,
+            model=row.model,
+            version=row.version,
+            artifact_uri=row.artifact_uri,
+            digest=row.digest,
+            lineage=lineage_from_json(row.lineage),
+            measurements=tuple(measured[row.id]),
+            tags=row.tags,
+            signature=papers[row.id].signature if row.id in papers else "",
+            card=papers[row.id].card if row.id in papers else "",
+            papers=dict(row.lineage.get("papers", {})),
+            registered_by=row.registered_by,
+            registered_at=row.registered_at,
+            id=row.id,
         )
         for row in session.execute(_VERSIONS, values)
-    }  # fmt: skip
+    }
 
 
 def _decisions(session: Session, ids: list[int]) -> dict[int, list[Decision]]:

@@ -152,11 +152,14 @@ def test_pieces_of_policies_load_where_they_belong(tmp_path: Path) -> None:
     (tmp_path / "keys" / "release.pub").write_bytes((ROOT / "tests" / "fakes" / "signed" / "release.pub").read_bytes())
     head = 'version: 1\nslack: {channel: "#x"}\n'
     gates = re.findall(r"```yaml\n(- \{.*?)```", read(REFERENCE / "gates.md"), re.DOTALL)
-    assert len(gates) == 5
+    assert len(gates) == 6
     for text in gates:
         listed = "".join(f"      {line}\n" for line in text.splitlines())
         assert (
-            load(f"{head}stages:\n  - name: a\n  - name: b\n    gates:\n{listed}", str(tmp_path / "baton.yml"))
+            load(
+                f"{head}stages:\n  - name: a\n  - name: b\n    gates:\n{listed}sources:\n  feast: {{type: feast, url: 'http://f'}}\n",
+                str(tmp_path / "baton.yml"),
+            )
             .stages[1]
             .gates
         )

@@ -49,7 +49,7 @@ WRONG = [
     ("- name: production", "- name: 2024", "9: stages[1].name: 2024 is not text; put it in quotes"),
     # gates
     ("{metric: auc, at_least: 0.90}", "{metric: auc}", "12: stages[1].gates[0]: asks for nothing; add at_least, at_most or compared_to: champion"),
-    ("{metric: auc, at_least: 0.90}", "{at_least: 0.9}", "12: stages[1].gates[0]: has none of metric, lineage, same_dataset, signature, model_card; write a gate such as {metric: auc, at_least: 0.90}"),
+    ("{metric: auc, at_least: 0.90}", "{at_least: 0.9}", "12: stages[1].gates[0]: has none of metric, lineage, same_dataset, signature, model_card, features; write a gate such as {metric: auc, at_least: 0.90}"),
     ("{metric: auc, at_least: 0.90}", "{metric: a, lineage: [data]}", "12: stages[1].gates[0]: mixes metric and lineage; write a gate for each"),
     ("{metric: auc, at_least: 0.90}", "{lineage: []}", "12: stages[1].gates[0].lineage: is empty; write at least 1"),
     ("{metric: auc, at_least: 0.90}", "{same_dataset: false}", "12: stages[1].gates[0].same_dataset: false is not known here; write true"),

@@ -165,7 +165,7 @@ def first_sentence(view: PromotionView) -> str:
     )
     reason = plain(view.end_reason, 600) if view.end_reason else ""
     said = {
-        State.EVALUATING: "Its gates are being checked.",
+        State.EVALUATING: plain(view.waiting_for, 600) or "Its gates are being checked.",
         State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
         State.DEPLOYING: rollout.standing(view) or _awaited(view),
         State.VERIFYING: "It is deployed and being verified.",
