@@ -146,6 +146,7 @@ def _deployment(found: Act, chain: Chain) -> Json:
         "action": view.action,
         "target": view.target,
         "key": view.key,
+        **({"model": view.model} if found.member else {}),
         "version": view.version,
         "previous_version": view.previous_version,
         "step": found.step,

@@ -250,7 +250,8 @@ def _override(made: Json) -> Markup:
 def _deployments(made: Json) -> Markup:
     shown = []
     for each in made["deployments"]:
-        shown.append(heading(f"{each['id']}: {_words(each['action'])} {each['version']}"))
+        version = f"{each['model']} {each['version']}" if "model" in each else each["version"]
+        shown.append(heading(f"{each['id']}: {_words(each['action'])} {version}"))
         shown.append(
             facts(
                 [

@@ -99,6 +99,8 @@ def promotion(found: Json) -> str:
         lines.append(safe(found["approvals"]["sentence"]))
     if found["gates"]:
         lines += ["", gates(found)]
+    if found.get("members"):
+        lines += ["", members(found)]
     if found["decisions"]:
         given = [(each["name"], each["kind"], ago(each["at"]), each["reason"]) for each in found["decisions"]]
         lines += ["", table(("WHO", "DECISION", "WHEN", "REASON"), given)]
@@ -109,6 +111,15 @@ def promotion(found: Json) -> str:
         ]
         lines += ["", table(("DEPLOYMENT", "ACTION", "TARGET", "STATE", "MESSAGE"), rows)]
     return "\n".join(lines)
+
+
+def members(found: Json) -> str:
+    """The members of a bundle, in the order of their deployment."""
+    rows = [
+        (each["model"], each["champion"] or "nobody", "unchanged" if each["unchanged"] else each["version"])
+        for each in found["members"]
+    ]
+    return table(("MEMBER", "NOW", "CANDIDATE"), rows)
 
 
 def gates(found: Json) -> str:

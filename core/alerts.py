@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import members
 from core.domain.errors import Conflict, NotFound, Refused
 from core.domain.model import Actor, State
 from core.domain.views import PromotionView
@@ -21,6 +22,7 @@ from core.rollbacks import Rollbacks
 from core.store import audit, messages, registry
 from core.store import promotions as store
 from core.store.alert_tables import AlertRow, ProposalRow
+from core.store.tables import RegisteredModel
 
 #: Older beginnings were seen to by somebody, or by nobody; nothing is undone by itself for them.
 STALE = timedelta(minutes=20)
@@ -200,18 +202,24 @@ class Alerts:
         names = [alert.stage] if alert.stage in self.policy.stage_names else list(reversed(self.policy.stage_names))
         for stage in names:
             serving = store.champion(session, model.id, stage)
-            active = store.active(session, model.id, stage)
-            rolling = active if active and State(active.state) in (State.DEPLOYING, State.VERIFYING) else None
-            there = [each.version.version for each in (rolling, serving) if each is not None]
+            rolling = self._rolling(session, model, stage)
+            there = [each for each in (rolling, serving.version.version if serving else None) if each is not None]
             if not there:
                 continue
-            if alert.canary and rolling is not None and alert.version in ("", rolling.version.version):
-                return stage, rolling.version.version
+            if alert.canary and rolling is not None and alert.version in ("", rolling):
+                return stage, rolling
             if alert.version in there:
                 return stage, alert.version
             if not alert.version and not alert.canary:
                 return stage, ""
         return None
+
+    def _rolling(self, session: Session, model: RegisteredModel, stage: str) -> str | None:
+        """The version that is rolled out there now, alone or as a member of its bundle."""
+        active = store.active(session, model.id, stage) or members.bundle_moving(session, model.name, stage)
+        if active is None or State(active.state) not in (State.DEPLOYING, State.VERIFYING):
+            return None
+        return members.coming(active, model.name)
 
     # -- settling ------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class Act:
     step: int
     run: str
     tried_at: datetime | None
+    member: bool = False  #: of a bundle, so that its model is to be named
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def collect(session: Session, promotion_id: int, now: datetime) -> EvidenceFile:
     """The evidence of one promotion as it is now. Raises `NotFound`."""
     row = store.row(session, promotion_id)
     kept = session.get(PolicyText, row.policy_version)
-    served = session.scalars(select(Champion).where(Champion.promotion_id == row.id).order_by(Champion.id))
+    mine = (Champion.promotion_id == row.id, Champion.model_id == row.model_id)  # of a bundle not each member
+    served = session.scalars(select(Champion).where(*mine).order_by(Champion.id))
     return EvidenceFile(
         made_at=now,
         promotion=store.to_view(row),
@@ -80,7 +82,8 @@ def collect(session: Session, promotion_id: int, now: datetime) -> EvidenceFile:
         facts=row.evidence,
         decisions=tuple(_said(session, each) for each in row.decisions),
         deployments=tuple(
-            Act(store.deployment_view(each), each.step, each.run, each.tried_at) for each in row.deployments
+            Act(store.deployment_view(each), each.step, each.run, each.tried_at, member=row.members is not None)
+            for each in row.deployments
         ),
         rollout=_rollout(row.rollout),
         served=tuple((each.since, each.until, f"P-{each.ended_by}" if each.ended_by else None) for each in served),

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
-from core.domain.model import Blocker, Kind, ModelVersion, State
+from core.domain.model import Barrier, Blocker, Kind, ModelVersion, State
 from core.policy import bundles
 from core.policy.schema import Policy
 from core.store import barriers, registry
@@ -182,6 +182,18 @@ def bundle_moving(session: Session, model: str, stage: str) -> PromotionRow | No
         PromotionRow.members.is_not(null()),
     )
     return next((row for row in session.scalars(query) if any(m["model"] == model for m in row.members or ())), None)
+
+
+def coming(promotion: PromotionRow, model: str) -> str:
+    """The version of a model that a promotion brings, itself or as a member."""
+    brought = {each["model"]: str(each["version"]) for each in promotion.members or ()}
+    return brought.get(model, promotion.version.version)
+
+
+def vetoes(session: Session, version: Version) -> list[Barrier]:
+    """What bars a version, or one of its members."""
+    named = {version.model.name: version.version, **(version.members or {})}
+    return [each for model, number in named.items() for each in barriers.vetoes(session, model, number)]
 
 
 def holding(session: Session, model: str, stage: str) -> list[Champion]:

@@ -70,8 +70,8 @@ class Outcomes:
         def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
             unclear = row.promotion.members is not None and outcome in UNCLEAR
             _close(session, row, D.ERRORED if unclear else D.FAILED, sentence, now)
-            who = f"{row.version.model.name} {row.version.version}: " if row.promotion.members else ""
-            rolling.undo(session, row.promotion, self.queue, Event.TRAFFIC_WITHDRAWN, f"{who}{sentence}", now)
+            why = f"{_of_bundle(row)}{sentence}"
+            rolling.undo(session, row.promotion, self.queue, Event.TRAFFIC_WITHDRAWN, why, now)
 
         return end
 
@@ -150,12 +150,18 @@ def _sentence(row: DeploymentRow, outcome: str, words: str) -> str:
     }[outcome]
 
 
+def _of_bundle(row: DeploymentRow) -> str:
+    """Which member a sentence is about."""
+    return f"{row.version.model.name} {row.version.version}: " if row.promotion.members else ""
+
+
 def _bad_end(outcome: str) -> Callable[[Session, DeploymentRow, str, datetime], None]:
     broke = outcome in UNCLEAR
 
     def end(session: Session, row: DeploymentRow, sentence: str, now: datetime) -> None:
         _close(session, row, D.ERRORED if broke else D.FAILED, sentence, now)
         rolling.end(row.promotion)
+        sentence = f"{_of_bundle(row)}{sentence}"
         facts = {"deployment": f"D-{row.id}", "url": row.url}
         state = State(row.promotion.state)
         if state is State.APPROVED:  # it broke before it began

@@ -120,11 +120,11 @@ class Rollbacks:
             RollbackPlan(
                 model=model,
                 stage=stage.name,
-                current=_coming(active, found.name) if target is serving and active else serving.version.version,
+                current=members.coming(active, found.name) if target is serving and active else serving.version.version,
                 current_since=serving.since,
                 target=target.version.version,
                 target_served=(target.since, target.until),
-                warning=_warning(session, target) if target is not serving else "",
+                warning=self._warning(session, target) if target is not serving else "",
                 aborts=f"P-{active.id}" if active and State(active.state) in UNDER_WAY else "",
                 supersedes=f"P-{active.id}" if active and State(active.state) in NOT_BEGUN else "",
             ),
@@ -185,13 +185,18 @@ class Rollbacks:
             raise BadInput("version", f"{model} {wanted} never served {stage.name}; earlier versions there: {known}.")
         bad = {row.version_id for row in history if was_rolled_back(session, row)} | {serving.version_id}
         for row in history:
-            if row.version_id not in bad and not barriers.vetoes(session, model, row.version.version):
+            if row.version_id not in bad and not members.vetoes(session, row.version):
                 return row
         raise Conflict(
             "nothing-to-go-back-to",
             f"There is no earlier good version of {model} in {stage.name} to go back to; "
             "promote another version instead.",
         )
+
+    def _warning(self, session: Session, target: Champion) -> str:
+        """Why whoever goes back there should look twice; a rollback is let through all the same."""
+        clashes = (b for b in members.blockers(session, self.policy, target.version, target.stage) if not b.waits)
+        return _warning(session, target) or next((b.sentence for b in clashes), "")
 
     def _open(
         self,
@@ -221,20 +226,15 @@ class Rollbacks:
         return promotion
 
 
-def _coming(active: PromotionRow, model: str) -> str:
-    """The version of a model that a promotion brings, itself or as a member."""
-    brought = {each["model"]: str(each["version"]) for each in active.members or ()}
-    return brought.get(model, active.version.version)
-
-
 def was_rolled_back(session: Session, row: Champion) -> bool:
     """True when this time in service ended because somebody rolled away from it."""
     return row.ended_by is not None and session.get_one(PromotionRow, row.ended_by).kind == Kind.ROLLBACK
 
 
 def _warning(session: Session, target: Champion) -> str:
-    for veto in barriers.vetoes(session, target.version.model.name, target.version.version):
-        return f"{target.version.version} was vetoed by {veto.by}: {veto.reason}"
+    for veto in members.vetoes(session, target.version):
+        what = veto.version if veto.model == target.version.model.name else f"Its member {veto.model} {veto.version}"
+        return f"{what} was vetoed by {veto.by}: {veto.reason}"
     if was_rolled_back(session, target):
         return f"{target.version.version} was itself rolled back from by P-{target.ended_by}."
     return ""

@@ -8,6 +8,7 @@ import pytest
 
 from bot.local_slack.person import Json, labels, shown_text
 from tests.integration.receiver import Hook, Reply
+from tests.scenario.test_alerts import firing, send
 from tests.scenario.world import POLICY, Baton, wait
 
 BUNDLE = """
@@ -65,6 +66,12 @@ def promoted(baton: Baton, version: str, embedder: str, ranker: str) -> Json:
     put_together(baton, version, embedder, ranker)
     baton.approve(asked(baton, f"search {version} to production"))
     return baton.card(f"search {version} is champion of production")
+
+
+CANARY = """    rollout:
+      strategy: canary
+      steps: [{traffic: 10, hold: 1h}, {traffic: 100}]
+"""
 
 
 @pytest.fixture
@@ -208,6 +215,37 @@ def test_versions_that_do_not_go_together_are_refused_with_their_path(baton: Bat
     assert "search 2 → embedder 7 was vetoed by" in said
 
 
+def test_a_yes_is_bound_to_every_member_and_no_members_trainer_gives_it(baton: Baton) -> None:
+    promoted(baton, "1", "6", "3")
+    promoted(baton, "2", "7", "4")
+    code = {"repo": "https://git.example.com/search", "commit": "c0ffee"}
+    lineage = {"data": [{"name": "clicks", "digest": "sha256:bb"}], "code": code}
+    baton.register("5", "ranker", lineage=lineage | {"trained_by": "bob@example.com"})
+    put_together(baton, "3", "8", "5")
+    version = baton.api("GET", "/models/search/versions/3").json()
+    assert version["members"] == {"ranker": "5", "embedder": "8"}
+    assert version["lineage"]["trained_by"] == "bob@example.com, erin@example.com"
+    answer = baton.api("POST", "/models/search/versions", version="3", members={"ranker": "4", "embedder": "8"})
+    assert "is already registered with a different set of members" in answer.json()["detail"]
+    card = asked(baton, "search 3 to production")
+    assert baton.refused(baton.bob, card, "Approve") == "You trained this version, so someone else must approve it."
+    facts = baton.api("GET", "/promotions/P-3/evidence").json()["evidence"]["facts"]
+    assert facts["order"] == ["embedder", "ranker"]
+    assert facts["members"]["ranker"]["candidate"]["lineage"]["commit"] == "c0ffee"
+    assert facts["members"]["embedder"]["champion"]["metrics"]["auc on eval@"] == ["0.95", 0]
+    assert "search" in baton.api("GET", "/promotions/P-2/evidence?format=html").text
+    baton.click(baton.carol, card, "Approve")
+    wait(lambda: baton.decisions(3), "Carol's yes")
+
+    offer = baton.command(baton.bob, "/rollback embedder production because it is slow")
+    baton.click(baton.bob, offer, "Roll back to 6")
+    baton.card("Rolled back: embedder 6 serves production again")
+    said = baton.refused(baton.carol, baton.card("Promote search 3 to production?"), "Approve")
+    assert said.startswith(
+        "P-3 is not what you were shown: of embedder, the champion from 7 to 6. Nothing was counted,"
+    )
+
+
 def test_a_member_alone_is_refused_while_its_bundle_is_on_its_way(baton: Baton) -> None:
     put_together(baton, "1", "6", "3")
     baton.register("4", "ranker")
@@ -242,3 +280,72 @@ class TestWaiting:
         baton.approve(again)
         baton.card("search 1 is champion of production")
         assert acts(baton) == [("deploy", "ranker 3", None), ("deploy", "embedder 6", None)]
+
+    def test_what_waits_is_judged_by_what_serves_when_its_time_comes(self, baton: Baton) -> None:
+        put_together(baton, "1", "6", "4")
+        baton.register("2", "calibrator")
+        calibrator = asked(baton, "calibrator 2 to production")
+        together = asked(baton, "search 1 to production")
+        baton.receiver.reply = lambda _hook: (202, {})
+        baton.approve(calibrator)
+        hook = baton.receiver.await_hooks(1)[0]
+        baton.approve(together)
+        card = baton.card("P-1 has calibrator 2 on its way to production: it is deploying.")
+        assert "Approved: search 1 waits for production" in shown_text(card)
+        said = shown_text(baton.command(baton.alice, "/promote why ranker 4 production"))
+        assert "P-2 has search 1, of which ranker is a member, on its way to production: it is approved." in said
+        baton.report(hook, "succeeded")
+        baton.card("calibrator 2 is champion of production")
+        baton.tick("waiting")
+        card = baton.card("Not promoted: search 1 to production")
+        assert "search 1 → ranker 4 conflicts with calibrator 2, which serves production." in shown_text(card)
+        assert len(set(baton.receiver.ids)) == 1
+
+
+class TestCanary:
+    @pytest.fixture
+    def policy(self) -> str:
+        alerts = "alerts:\n  alertmanager: {type: alertmanager, token_env: ALERT_TOKEN}\n"
+        rollback = "    rollback: {allowed: [on-call], on_alert: ask}"
+        return REFUSE.replace("    rollback: {allowed: [on-call]}", CANARY + rollback) + alerts
+
+    def traffic(self, baton: Baton) -> list[tuple[str, str, int]]:
+        seen = {hook.id: hook.data for hook in baton.receiver.hooks}
+        return [(d["action"], d["model"]["name"], d["traffic_percent"]) for d in seen.values()]
+
+    def test_every_step_is_done_for_every_member_and_goes_on_after_a_restart(self, baton: Baton) -> None:
+        put_together(baton, "1", "6", "3")
+        baton.receiver.reply = lambda _hook: (202, {})
+        baton.approve(asked(baton, "search 1 to production"))
+        first = baton.receiver.await_hooks(1)[0]
+        baton.server.stop()
+        baton.start()
+        baton.receiver.reply = lambda _hook: (200, {"state": "succeeded"})
+        baton.report(first, "succeeded")
+        card = wait(lambda: next((m for m in baton.cards() if "Continue now" in labels(m)), None), "the first step")
+        assert "*Step 1 of 2*" in shown_text(card)
+        assert serving(baton) == (None, None, None)
+        baton.click(baton.bob, card, "Continue now")
+        baton.card("search 1 is champion of production")
+        assert self.traffic(baton) == [
+            ("deploy", "embedder", 10),
+            ("deploy", "ranker", 10),
+            ("set_traffic", "embedder", 100),
+            ("set_traffic", "ranker", 100),
+        ]
+        assert serving(baton) == ("1", "6", "3")
+
+        put_together(baton, "2", "7", "4")
+        baton.approve(asked(baton, "search 2 to production"))
+        wait(lambda: any("Roll back" in labels(m) for m in baton.cards()), "the first step")
+        assert send(baton, firing("4", labels={"model": "ranker"})).json()["news"] == 1
+        baton.click(baton.bob, baton.card("Alert: ranker 4 in production"), "Roll back to 3")
+        card = baton.card("Stopped and put back: search 2 in production")
+        assert "ranker 3 and embedder 6 serve again." in shown_text(card)
+        assert self.traffic(baton)[4:] == [
+            ("deploy", "embedder", 10),
+            ("deploy", "ranker", 10),
+            ("rollback", "ranker", 100),
+            ("rollback", "embedder", 100),
+        ]
+        assert serving(baton) == ("1", "6", "3")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from bot.bodies import version_body
+from bot.local_slack.limits import MESSAGE_BLOCKS_CHARS, message_length, validate, validate_view
+from bot.slack import grammar
+from bot.slack.blocks import card, forms
+from core.domain.errors import BadInput
+from core.domain.model import DeploymentState, State
+from core.domain.views import DeploymentView, MemberView
 from core.policy import bundles, ranges
 from core.policy.bundles import Bundle, Move
+from core.policy.gates import evaluate
 from core.policy.load import PolicyError, load
+from tests.unit.test_cards import AWAITED, NOW, STAGE, version, view
 
 BASE = "version: 1\nslack: {channel: '#ml'}\nstages: [{name: development}, {name: production}]\nbundles:\n"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "version", "answer"),
+    ("wanted", "number", "answer"),
     [
         (None, "nightly", True),
         (">=4,<6", "4", True),
@@ -30,8 +41,8 @@ BASE = "version: 1\nslack: {channel: '#ml'}\nstages: [{name: development}, {name
         ("<=2", "2-rc1", None),
     ],
 )
-def test_versions_are_compared_as_numbers(wanted: str | None, version: str, answer: bool | None) -> None:
-    assert ranges.holds(wanted, version) is answer
+def test_versions_are_compared_as_numbers(wanted: str | None, number: str, answer: bool | None) -> None:
+    assert ranges.holds(wanted, number) is answer
 
 
 def bundle(**said: object) -> Bundle:
@@ -114,7 +125,7 @@ def test_what_does_not_go_together_is_said_with_its_path(
 
 
 @pytest.mark.parametrize(
-    ("model", "version", "serving", "sentences"),
+    ("model", "number", "serving", "sentences"),
     [
         ("calibrator", "2", {"ranker": "4"}, ["calibrator 2 conflicts with ranker 4, which serves production."]),
         ("calibrator", "2", {"ranker": "3"}, []),
@@ -129,7 +140,51 @@ def test_what_does_not_go_together_is_said_with_its_path(
     ],
 )
 def test_rules_also_bar_a_model_that_goes_alone(
-    model: str, version: str, serving: dict[str, str], sentences: list[str]
+    model: str, number: str, serving: dict[str, str], sentences: list[str]
 ) -> None:
-    move = Move("production", {model: version}, serving)
+    move = Move("production", {model: number}, serving)
     assert [each.sentence for each in bundles.ill_matched(RULES, move)] == sentences
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_card_of_many_members_is_within_slacks_limits_in_every_state(state: State) -> None:
+    names = [f"member-{number}-{'<&>' * 20}" for number in range(20)]
+    verdicts = tuple(
+        replace(each, model=name, gate=f"{name}: {each.gate}", sentence=f"{name} 7: {each.sentence * 20}")
+        for name in names
+        for each in evaluate(
+            STAGE.gates, version("7", auc=0.8, latency_p99_ms=80, fairness_gap=0.5), version("6", auc=0.93)
+        )
+    )
+    rows = tuple(MemberView(name, "7" * 60, "6" * 60, turn, "5 by P-9") for turn, name in enumerate(names))
+    acts = tuple(
+        DeploymentView(
+            turn, 12, "deploy", "prod-hook", DeploymentState.FAILED, "7" * 60, "6", "k", NOW, NOW, NOW, NOW, "", "https://x/y",
+            "no GPU " * 100, 1, model=name,
+        )
+        for turn, name in enumerate(names)
+    )  # fmt: skip
+    promotion = view(state, verdicts=verdicts, members=rows, deployments=acts)
+
+    message = card.card(promotion, AWAITED, guarded=True)
+
+    assert validate(message.blocks) == []
+    assert message_length(message.blocks) <= MESSAGE_BLOCKS_CHARS
+    [table] = [block for block in message.blocks if block["type"] == "table"]
+    assert len(table["rows"]) == 21
+    assert validate_view(forms.details(promotion, AWAITED, "user:U01ALICE")) == []
+
+
+def test_the_command_line_and_slack_name_members_alike() -> None:
+    assert version_body("search", "3", [], None, ["embedder=7", "ranker=v=4"])["members"] == {
+        "embedder": "7",
+        "ranker": "v=4",
+    }
+    with pytest.raises(BadInput, match="--member ranker is not understood; write MODEL=VERSION, such as ranker=4"):
+        version_body("search", "3", [], None, ["ranker"])
+    asked = grammar.promote_command("search embedder=7 ranker=4 to production because both learned")
+    assert asked == grammar.Promote("search", "", "production", "both learned", (("embedder", "7"), ("ranker", "4")))
+    assert grammar.promote_command("search a=1") == grammar.Promote("search", "", members=(("a", "1"),))
+    for text in ("search a=1 a=2", "search a=1 =2", "search a=1 b= to production"):
+        with pytest.raises(BadInput, match="/promote BUNDLE MEMBER=VERSION"):
+            grammar.promote_command(text)
