@@ -190,6 +190,12 @@ def coming(promotion: PromotionRow, model: str) -> str:
     return brought.get(model, promotion.version.version)
 
 
+def names(promotion: PromotionRow) -> list[str]:
+    """The model of a promotion, and the members that it brings or brought another version."""
+    listed = [each["model"] for each in promotion.members or () if each["version"] != each["champion"]]
+    return [promotion.model.name, *listed]
+
+
 def vetoes(session: Session, version: Version) -> list[Barrier]:
     """What bars a version, or one of its members."""
     named = {version.model.name: version.version, **(version.members or {})}

@@ -76,8 +76,8 @@ class Rollbacks:
 
     def _hold(self, session: Session, promotion: PromotionRow, actor: Actor, reason: str, now: datetime) -> None:
         """What was just rolled back is not to be promoted again by a program (Kargo's holds)."""
-        name = promotion.model.name
-        barriers.place(session, Barrier("hold", name, "", promotion.stage, reason, actor, now, promotion.id))
+        for name in members.names(promotion):
+            barriers.place(session, Barrier("hold", name, "", promotion.stage, reason, actor, now, promotion.id))
 
     def _stage(self, model: str, stage: str | None) -> Stage:
         if stage is None or not stage.strip():

@@ -187,8 +187,9 @@ def finish(session: Session, promotion: PromotionRow, now: datetime) -> None:
     end(promotion)
     transition(session, promotion, State.VERIFYING, Event.VERIFICATION_PASSED, BATON, now)
     if promotion.kind == Kind.PROMOTION and promotion.requester.startswith("user:"):
-        who, name = Actor.parse(promotion.requester, promotion.requester_name), promotion.model.name
-        barriers.lift(session, "hold", name, "", promotion.stage, who, now, f"P-{promotion.id} succeeded")
+        who = Actor.parse(promotion.requester, promotion.requester_name)
+        for name in members.names(promotion):
+            barriers.lift(session, "hold", name, "", promotion.stage, who, now, f"P-{promotion.id} succeeded")
 
 
 def end(promotion: PromotionRow) -> None:

@@ -82,7 +82,7 @@ class WriteBackRow(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'written', 'unchanged', 'moved', 'refused', 'nothing')", "state"),
         CheckConstraint("decision IN ('approved', 'adopted', 'rejected', 'rolled_back')", "decision"),
-        unique_while("drift_id IS NULL", "uq_write_backs_decision", "promotion_id", "version"),
+        unique_while("drift_id IS NULL", "uq_write_backs_decision", "promotion_id", "model", "version"),
         index_while("state = 'pending'", "ix_write_backs_pending", "origin", "due_at"),
         Index("ix_write_backs_place", "model", "stage", "id"),
     )

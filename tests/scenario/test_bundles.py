@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from bot.local_slack.person import Json, labels, shown_text
 from tests.integration.receiver import Hook, Reply
@@ -45,6 +46,19 @@ def refusing(model: str, action: str = "deploy") -> Callable[[Hook], Reply]:
         return 200, {"state": "succeeded"}
 
     return reply
+
+
+#: As if another registry had brought the version.
+FROM_ELSEWHERE = """INSERT INTO registry_versions (origin, model, number, created_at, seen_at, state, due_at, said, version_id)
+    SELECT 'lab', m.name, :number, v.registered_at, v.registered_at, 'registered', v.registered_at, '', v.id
+    FROM model_versions v JOIN models m ON m.id = v.model_id WHERE m.name = :model AND v.version = :version"""
+
+
+def told(baton: Baton) -> list[tuple[str, str, str]]:
+    """(model, version, decision) of everything that other registries are to be told."""
+    with baton.server.database.read() as session:
+        rows = session.execute(text("SELECT model, version, decision FROM write_backs ORDER BY model, version"))
+        return [tuple(row) for row in rows]
 
 
 def put_together(baton: Baton, version: str, embedder: str, ranker: str) -> None:
@@ -144,17 +158,26 @@ def test_one_member_fails_and_those_before_it_go_back(baton: Baton) -> None:
 
 
 def test_a_bundle_is_rolled_back_in_reverse_and_a_member_alone_leaves_it_parted(baton: Baton) -> None:
-    promoted(baton, "1", "6", "3")
-    promoted(baton, "2", "7", "4")
+    promoted(baton, "1", "6", "6")
+    promoted(baton, "2", "7", "7")
+    assert told(baton) == []
+    for number, name in enumerate(("embedder", "ranker", "embedder", "ranker")):
+        baton.sql(FROM_ELSEWHERE, model=name, number=number, version="6677"[number])
     offer = baton.command(baton.bob, "/rollback search production because it finds nothing")
     assert "goes from 2 back to *1*" in shown_text(offer)
     [button] = labels(offer)
     baton.click(baton.bob, offer, button)
     baton.card("Rolled back: search 1 serves production again")
-    assert acts(baton)[4:] == [("rollback", "ranker 3", "4"), ("rollback", "embedder 6", "7")]
-    assert serving(baton) == ("1", "6", "3")
+    assert acts(baton)[4:] == [("rollback", "ranker 6", "7"), ("rollback", "embedder 6", "7")]
+    assert serving(baton) == ("1", "6", "6")
+    assert told(baton) == [
+        ("embedder", "6", "approved"), ("embedder", "7", "rolled_back"), ("ranker", "6", "approved"),
+        ("ranker", "7", "rolled_back"),
+    ]  # fmt: skip
+    said = shown_text(baton.command(baton.alice, "/promote why ranker 7 production"))
+    assert "ranker was rolled back in production by P-3" in said
 
-    promoted(baton, "3", "8", "3")
+    promoted(baton, "3", "8", "6")
     offer = baton.command(baton.bob, "/rollback embedder production because it is slow")
     baton.click(baton.bob, offer, "Roll back to 6")
     baton.card("Rolled back: embedder 6 serves production again")
@@ -163,7 +186,7 @@ def test_a_bundle_is_rolled_back_in_reverse_and_a_member_alone_leaves_it_parted(
     said = baton.command(baton.alice, "/promote why search 3 production")
     assert "production no longer holds search 3 whole: embedder 6 serves there." in shown_text(said)
     baton.approve(asked(baton, "search 3 to production because whole again"))
-    wait(lambda: serving(baton) == ("3", "8", "3"), "the bundle to be whole")
+    wait(lambda: serving(baton) == ("3", "8", "6"), "the bundle to be whole")
 
 
 def test_what_goes_wrong_half_way_is_stopped_from_either_side(baton: Baton) -> None:
