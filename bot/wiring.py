@@ -38,6 +38,7 @@ from core.policy.schema import Policy
 from core.ports import Clock, DeployTarget
 from core.promotions import Promotions
 from core.registration import Registration
+from core.retraining import Retraining
 from core.rollbacks import Rollbacks
 from core.rollouts import Rollouts
 from core.sources.feast import FeastSource
@@ -83,6 +84,7 @@ class Services:
     boards: Boards
     sources: dict[str, PrometheusSource]
     features: FeatureLooks
+    retraining: Retraining
     targets: dict[str, WebhookTarget | RunTarget]
     tokens: Tokens
     metrics: Metrics
@@ -157,8 +159,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     messages = _messages(boards, client, directory, alerts, metrics)
     database.after_change = messages.kick
     sources, stores = build_sources(settings, policy)
-    rollouts = Rollouts(promotions, sources)
-    desk = _desk(boards, rollouts, alerts, messages, directory, client, quick)
+    desk = _desk(boards, Rollouts(promotions, sources), alerts, messages, directory, client, quick)
     app = build_app(desk, _revealed(settings.slack_signing_secret) or "")
     return Services(
         settings=settings,
@@ -172,11 +173,12 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
         registration=desk.registration,
         bundles=desk.bundles,
         deployments=deployments,
-        rollouts=rollouts,
+        rollouts=desk.rollouts,
         alerts=alerts,
         boards=boards,
         sources=sources,
         features=FeatureLooks(promotions, stores),
+        retraining=Retraining(database, policy, adapters, clock, settings.public_url),
         targets=targets,
         tokens=Tokens(database, clock),
         metrics=metrics,

@@ -10,15 +10,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from core.domain.errors import BadInput, Conflict
 from core.domain.model import Actor, Measurement, ModelVersion
 from core.ports import Clock
-from core.store import audit, registry
+from core.store import audit, registry, retraining_tables
 from core.store.database import Database
+from core.store.retraining_tables import RetrainingRow
+from core.store.transition import tell
 
 NAME_LIMIT, VERSION_LIMIT, METRICS_LIMIT = 200, 100, 500
 URI_LIMIT, DIGEST_LIMIT, DATA_LIMIT, TAGS_LIMIT = 2_000, 200, 100, 100
 PAPER_LIMIT = 100_000
+#: Where a registry has no other place to say which request a version came of.
+RETRAINING_TAG = "baton.retraining"
 SAMPLES_LIMIT = 2**63 - 1
 #: What trainers write where no number came out. Kept as no data, which never passes a gate.
 NOT_FINITE = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
@@ -48,16 +54,32 @@ class Registration:
                 if there.content_digest != content:
                     raise _conflict(kept, given)
                 return kept, False
+            asked = _asked(session, given)
+            if asked is not None:
+                lineage = replace(given.lineage, retraining=asked.ref, because=asked.reason)
+                given = replace(given, lineage=lineage)
             row = registry.add(session, given, content, actor, now)
-            audit.append(
-                session,
-                now,
-                actor,
-                "version_registered",
-                audit.Subject(model=given.model, version=given.version),
-                {"content_digest": content, "digest": given.digest, "trained_by": given.lineage.trained_by},
-            )
+            facts = {"content_digest": content, "digest": given.digest, "trained_by": given.lineage.trained_by}
+            facts |= {"retraining": asked.ref} if asked is not None else {}
+            subject = audit.Subject(model=given.model, version=given.version)
+            audit.append(session, now, actor, "version_registered", subject, facts)
+            if asked is not None:
+                said = {"retraining": asked.ref, "reason": f"version {given.version} was trained for {asked.ref}"}
+                tell(session, asked.subject, "retraining_answered", actor, now, said)
             return registry.to_model_version(row), True
+
+
+def _asked(session: Session, given: ModelVersion) -> RetrainingRow | None:
+    """The request that a version came of. Raises `BadInput` for one that there is not; a tag is only believed."""
+    ref = given.lineage.retraining or given.tags.get(RETRAINING_TAG, "")
+    row = retraining_tables.find(session, ref, given.model) if ref else None
+    if row is None and given.lineage.retraining:
+        shown = ref[:40]
+        raise BadInput(
+            "lineage.retraining",
+            f"lineage.retraining: nobody asked for {shown} of {given.model}; write the id that the request had, such as R-3.",
+        )
+    return row
 
 
 def measured(field: str, value: object) -> tuple[float | None, str]:
@@ -120,6 +142,7 @@ def validate(given: ModelVersion) -> None:
     _line(lineage.run_url, "lineage.run_url", URI_LIMIT)
     if not given.members:  # a bundle has the trainers of all its members
         _line(lineage.trained_by, "lineage.trained_by", NAME_LIMIT)
+    _line(lineage.retraining, "lineage.retraining", NAME_LIMIT)
     _at_most(len(given.tags), TAGS_LIMIT, "tags", "tags")
     for key, value in given.tags.items():
         name(key, "tags", NAME_LIMIT)
@@ -205,6 +228,7 @@ def _content(given: ModelVersion) -> dict[str, Any]:
         "code": [lineage.repo, lineage.commit],
         "run": [lineage.run_url, lineage.trained_by],
         "tags": dict(given.tags),
+        **({"retraining": lineage.retraining} if lineage.retraining else {}),
         **given.papers,
     }
 
@@ -245,6 +269,7 @@ def _differences(kept: ModelVersion, given: ModelVersion) -> Iterable[str]:
         ("code commit", kept.lineage.commit, given.lineage.commit),
         ("run url", kept.lineage.run_url, given.lineage.run_url),
         ("trainer", kept.lineage.trained_by, given.lineage.trained_by),
+        ("retraining", kept.lineage.retraining, given.lineage.retraining),
         ("signature", kept.papers.get("signature", ""), given.papers.get("signature", "")),
         ("model card", kept.papers.get("card", ""), given.papers.get("card", "")),
     ):

@@ -37,6 +37,7 @@ def version(found: ModelVersion) -> Json:
             "code": {"repo": lineage.repo, "commit": lineage.commit},
             "run_url": lineage.run_url,
             "trained_by": lineage.trained_by,
+            **({"retraining": lineage.retraining, "because": lineage.because} if lineage.retraining else {}),
         },
         "tags": found.tags,
         **({"members": dict(found.members)} if found.members else {}),

@@ -66,6 +66,7 @@ class LineageIn(Body):
     data: list[Annotated[Dataset, BeforeValidator(_named)]] = []
     code: Code = Code()
     run_url: str = ""
+    retraining: str = Field(default="", description="The request that asked for this training, such as R-12.")
     trained_by: str = Field(default="", description="An e-mail address or a Slack id; this person cannot approve it.")
 
 
@@ -105,6 +106,7 @@ class VersionIn(Body):
                 commit=lineage.code.commit,
                 run_url=lineage.run_url,
                 trained_by=lineage.trained_by,
+                retraining=lineage.retraining,
             ),
             measurements=tuple(self._measurement(index, each, digests) for index, each in enumerate(self.metrics)),
             tags=self.tags,

@@ -123,6 +123,8 @@ class Lineage:
     commit: str = ""
     run_url: str = ""
     trained_by: str = ""
+    retraining: str = ""  #: the request that asked for it, "R-12",
+    because: str = ""  #: and why it did
 
 
 @dataclass(frozen=True)

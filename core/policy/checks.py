@@ -62,6 +62,7 @@ def _arrival(stage: Stage) -> Iterator[Wrong]:
         "verify",
         "rollback",
         "break_glass",
+        "retrain",
     ):
         if getattr(stage, key) != type(stage).model_fields[key].default:
             problem = f"versions arrive in {shown(stage.name)} by being registered, so this would never act"
@@ -86,6 +87,14 @@ def _requirements(stage: Stage, number: int, names: tuple[str, ...]) -> Iterator
 def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
     if stage.deploy is not None:
         yield from _known((*here, "deploy", "target"), stage.deploy.target, "target", policy.targets)
+    if stage.retrain is not None:
+        hooks = {name: each for name, each in policy.targets.items() if each.type == "webhook"}
+        named: Path = (*here, "retrain", "target")
+        if stage.retrain.target in policy.targets and stage.retrain.target not in hooks:
+            problem = f"{shown(stage.retrain.target)} is of type {policy.targets[stage.retrain.target].type}"
+            yield named, problem, "name a target of type webhook"
+        else:
+            yield from _known(named, stage.retrain.target, "target", hooks)
     if stage.rollout.analysis is not None:
         at = (*here, "rollout", "analysis", "source")
         yield from _source(at, stage.rollout.analysis.source, "prometheus", policy)

@@ -13,8 +13,8 @@ from core.policy.stages import Stage
 
 Facts = dict[str, Any]
 
-#: Parts of a stage's rules that decide nothing: where it is talked about, and who is reminded when.
-_NO_RULE = ("channel",)
+#: Parts of a stage's rules that decide nothing: where it is talked about, who trains anew, who is reminded when.
+_NO_RULE = ("channel", "retrain")
 _NO_APPROVAL = ("remind", "escalate")
 
 
@@ -89,6 +89,7 @@ def _version(version: ModelVersion) -> Facts:
             "commit": lineage.commit,
             "run_url": lineage.run_url,
             "trained_by": lineage.trained_by,
+            **({"retraining": lineage.retraining} if lineage.retraining else {}),
         },
     }
 

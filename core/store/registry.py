@@ -303,6 +303,7 @@ def lineage_to_json(lineage: Lineage) -> dict[str, Any]:
         "commit": lineage.commit,
         "run_url": lineage.run_url,
         "trained_by": lineage.trained_by,
+        **({"retraining": lineage.retraining, "because": lineage.because} if lineage.retraining else {}),
     }
 
 
@@ -314,6 +315,8 @@ def lineage_from_json(stored: dict[str, Any]) -> Lineage:
         commit=stored.get("commit", ""),
         run_url=stored.get("run_url", ""),
         trained_by=stored.get("trained_by", ""),
+        retraining=stored.get("retraining", ""),
+        because=stored.get("because", ""),
     )
 
 

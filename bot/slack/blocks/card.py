@@ -255,6 +255,8 @@ def lineage(version: ModelVersion) -> str:
         f"data {data}" if data else "no data lineage",
         f"code {code}" if code else "no code lineage",
     ]
+    if facts.retraining:
+        parts.insert(0, f"Retrained because {escape(facts.because, 300)} ({escape(facts.retraining, 20)})")
     if facts.run_url:
         parts.append(link(facts.run_url, "run"))
     return " · ".join(parts)

@@ -56,6 +56,10 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "broke": f"🚨 Could not find out{because}",
         "cancelled": f"⚪ {who} withdrew it{because}",
         "superseded": f"⚪ Superseded{because}",
+        "retraining_requested": f"🔁 Retraining is asked for ({escape(str(event.data.get('retraining')), 20)}){because}",
+        "retraining_sent": f"📨 {escape(reason, 300)}",
+        "retraining_refused": f"🚨 {escape(reason, 600)}",
+        "retraining_answered": f"🔁 {escape(reason, 300)}",
         "expired": f"⌛ Expired{because}",
         "no_longer_eligible": f"❌ No longer eligible{because}",
     }
