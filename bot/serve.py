@@ -56,6 +56,7 @@ class Server:
         services = self.services
         services.engine.launch(services.deployments.run)
         services.messages.start()
+        services.messages.pictures.start()
         services.connection.start()
         threading.Thread(target=services.directory.warm, name="directory", daemon=True).start()
         self._schedule()
@@ -68,6 +69,7 @@ class Server:
         if self.scheduler.running:
             self.scheduler.shutdown(wait=True)
         self.services.engine.stop()
+        self.services.messages.pictures.stop()
         self.services.messages.stop()
         self.services.stop_answering()
         for target in self.services.targets.values():
@@ -92,6 +94,7 @@ class Server:
     def _schedule(self) -> None:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
+        self._every(2, "pictures", services.messages.pictures.sweep)
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
         self._every(2, "alerts", lambda: services.alerts.act(now()))
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))

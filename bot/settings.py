@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 SLACK_API = "https://slack.com/api/"
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+PictureMode = Literal["auto", "text", "off"]
 
 
 class SettingsError(Exception):
@@ -112,6 +113,9 @@ class Settings(BaseModel):
     )
     log_format: Annotated[LogFormat, BeforeValidator(lambda v: _word(v, ("text", "json")))] | None = Field(
         None, alias="BATON_LOG_FORMAT"
+    )
+    pictures: Annotated[PictureMode, BeforeValidator(lambda v: _word(v, ("auto", "text", "off")))] = Field(
+        "auto", alias="BATON_PICTURES"
     )
     _environ: dict[str, str] = PrivateAttr(default_factory=dict)
     _known: list[str] = PrivateAttr(default_factory=list)

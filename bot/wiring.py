@@ -156,7 +156,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
     )
     alerts = Alerts(Rollbacks(promotions))
     boards = Boards(promotions)
-    messages = _messages(boards, client, directory, alerts, metrics)
+    messages = _messages(boards, client, directory, alerts, metrics, settings.pictures)
     database.after_change = messages.kick
     sources, stores = build_sources(settings, policy)
     desk = _desk(boards, Rollouts(promotions, sources), alerts, messages, directory, client, quick)
@@ -192,7 +192,7 @@ def build(settings: Settings, policy: Policy, database: Database, clock: Clock =
 
 
 def _messages(
-    boards: Boards, client: WebClient, directory: SlackDirectory, alerts: Alerts, metrics: Metrics
+    boards: Boards, client: WebClient, directory: SlackDirectory, alerts: Alerts, metrics: Metrics, pictures: str
 ) -> Messages:
     promotions = boards.promotions
     database, policy, clock = promotions.database, promotions.policy, promotions.clock
@@ -201,7 +201,7 @@ def _messages(
         "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
         **registry_renderers(promotions),
     }
-    return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error)
+    return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error, pictures=pictures)
 
 
 def _desk(

@@ -26,6 +26,7 @@ from core.policy.schema import Stage
 from core.ports import MetricsSource
 from core.promotions import Promotions
 from core.sources.looks import Subject, take_looks
+from core.store import looks as taken
 from core.store import messages
 from core.store import promotions as store
 from core.store.tables import PromotionRow, RolloutRow
@@ -149,6 +150,7 @@ class Rollouts:
             return None
         progress = watching.observe(wanted, progress, looks, now)
         rollout.progress, rollout.seq = progress.to_json(), rollout.seq + 1
+        taken.keep(session, promotion.id, progress, rollout.traffic, now)
         found = watching.verdict(wanted, progress)
         if rollout.phase != "asking" and found.sentence != rollout.said:
             rollout.said = found.sentence

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from core.store import alert_tables, registry_tables, tables  # noqa: F401 - imported for their tables
+from core.store import alert_tables, look_tables, registry_tables, tables  # noqa: F401 - imported for their tables
 from core.store.base import Base
 
 connection = context.config.attributes["connection"]

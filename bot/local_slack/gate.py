@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from .acts import Acts
@@ -171,12 +171,24 @@ def _file_routes(app: FastAPI, web: WebApi) -> None:
         file.content = content
         return PlainTextResponse(f"OK - {len(content)}")
 
-    @app.get("/_files/{file_id}")
-    async def download(file_id: str) -> Response:
+    def content(file_id: str) -> Response:
         file = files.get(file_id)
         if file is None or not file.complete:
             return PlainTextResponse("no such file", 404)
         return Response(file.content, media_type=file.mimetype)
+
+    @app.get("/_files/{file_id}")
+    async def download(file_id: str) -> Response:
+        """For the page, whose people are logged in."""
+        return content(file_id)
+
+    @app.get("/files-pri/T0LOCAL-{file_id}/{name}")
+    async def private(file_id: str, name: str, request: Request) -> Response:  # noqa: ARG001 - as in Slack's addresses
+        """url_private: for the app, with its token; anybody else is asked to log in, which is an answer of 200."""
+        proof = request.headers.get("authorization", "")
+        if proof != f"Bearer {web.api.bot_token}" or not {"files:read"} & web.api.scopes:
+            return HTMLResponse("<!doctype html><title>Sign in | Slack</title>")
+        return content(file_id)
 
 
 def _page_files(app: FastAPI) -> None:

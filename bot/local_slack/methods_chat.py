@@ -82,7 +82,7 @@ def checked_blocks(api: Api, blocks: Any) -> None:
         return
     if not isinstance(blocks, list):
         raise SlackError("invalid_blocks_format")
-    problems = limits.validate(blocks, "message") or _file_problems(api, blocks)
+    problems = limits.validate(blocks, "message") or api.workspace.file_problems(blocks)
     if problems:
         only_table = any(p["code"] == "only_one_table_allowed" for p in problems)
         code = "only_one_table_allowed" if only_table else "invalid_blocks"
@@ -90,18 +90,6 @@ def checked_blocks(api: Api, blocks: Any) -> None:
         raise SlackError(code, errors=messages, response_metadata={"messages": messages})
     if limits.message_length(blocks) > limits.MESSAGE_BLOCKS_CHARS:
         raise SlackError("msg_blocks_too_long")
-
-
-def _file_problems(api: Api, blocks: list[Json]) -> list[dict[str, str]]:
-    problems = []
-    for index, block in enumerate(blocks):
-        file_id = (block.get("slack_file") or {}).get("id") if block.get("type") == "image" else None
-        if file_id is not None:
-            found = api.workspace.files.get(file_id)
-            if found is None or not found.mimetype:
-                pointer = f"/blocks/{index}/slack_file"
-                problems.append({"pointer": pointer, "code": "invalid_file", "message": "invalid slack file"})
-    return problems
 
 
 def _attachments(api: Api, attachments: Any) -> list[Json]:

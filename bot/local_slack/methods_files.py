@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import mimetypes
 import secrets
+from urllib.parse import quote
 
 from .cast import BOT_USER
 from .methods_chat import by_id, thread_of, told
 from .web_api import Api, Method
 from .workspace import File, Json, SlackError
+
+#: How long Slack looks through a file before it says what it is, and how long its description may be.
+SCAN_SECONDS, ALT_TEXT = 0.2, 1000
 
 
 def upload_url(api: Api, args: Json) -> Json:
@@ -21,11 +25,16 @@ def upload_url(api: Api, args: Json) -> Json:
         raise SlackError("invalid_arguments")
     file_id = "F" + secrets.token_hex(5).upper()
     api.workspace.files[file_id] = File(file_id, str(args["filename"]), length)
+    alt = str(args.get("alt_txt") or "")
+    if len(alt) > ALT_TEXT:
+        raise SlackError("alt_txt_too_large")
+    api.workspace.files[file_id].alt = alt
     return {"upload_url": f"{api.base_url}/_upload/{file_id}", "file_id": file_id}
 
 
 def complete_upload(api: Api, args: Json) -> Json:
-    """files.completeUploadExternal: the type is known only from now on; shares into a channel when asked.
+    """files.completeUploadExternal; shares into a channel when asked. What is shared nowhere Slack looks through first:
+    until then its type is not known, and no block can show it.
 
     Nothing is completed where the channel cannot be shared into.
     """
@@ -44,6 +53,7 @@ def complete_upload(api: Api, args: Json) -> Json:
     for file, entry in zip(files, given, strict=True):
         file.title, file.complete = str(entry.get("title") or file.name), True
         file.mimetype = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        file.known_at = api.workspace.clock() + (0.0 if channel is not None else SCAN_SECONDS)
     done = [file_body(api, file) for file in files]
     if channel is not None:
         text = str(args.get("initial_comment") or "")
@@ -62,8 +72,10 @@ def _uploaded(api: Api, file_id: str) -> File:
 
 def file_body(api: Api, file: File) -> Json:
     """A file as files.info shows it."""
-    body = {"id": file.id, "name": file.name, "title": file.title, "mimetype": file.mimetype, "size": file.length}
-    return body | {"url_private": f"{api.base_url}/_files/{file.id}", "user": BOT_USER}
+    kind = file.mimetype if file.is_known(api.workspace.clock()) else ""
+    body = {"id": file.id, "name": file.name, "title": file.title, "mimetype": kind, "size": file.length}
+    body |= {"alt_txt": file.alt} if file.alt else {}
+    return body | {"url_private": f"{api.base_url}/files-pri/T0LOCAL-{file.id}/{quote(file.name)}", "user": BOT_USER}
 
 
 def file_info(api: Api, args: Json) -> Json:

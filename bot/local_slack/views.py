@@ -58,7 +58,7 @@ class Views:
 
     def open(self, trigger_id: object, given: object) -> Json:
         """views.open: a new modal in place of whatever the person had open."""
-        body = checked(given, ("modal",))
+        body = self._checked(given, ("modal",))
         trigger = self._tickets.redeem_trigger(trigger_id)
         self._refuse_same_name(body)
         view = self._build(trigger.user, body)
@@ -67,7 +67,7 @@ class Views:
 
     def push(self, trigger_id: object, given: object) -> Json:
         """views.push: a modal on top of the one whose trigger this is."""
-        body = checked(given, ("modal",))
+        body = self._checked(given, ("modal",))
         trigger = self._tickets.redeem_trigger(trigger_id)
         if trigger.view_id is None or not self.stacks.get(trigger.user):
             raise SlackError("invalid_trigger_id")
@@ -87,7 +87,7 @@ class Views:
 
         Raises SlackError hash_conflict when `expected_hash` is stale.
         """
-        body = checked(given, ("modal", "home"))
+        body = self._checked(given, ("modal", "home"))
         if body["type"] != view.body["type"]:
             raise SlackError("invalid_arguments", response_metadata={"messages": ["[ERROR] view type cannot change"]})
         if expected_hash and expected_hash != view.body["hash"]:
@@ -102,7 +102,7 @@ class Views:
 
     def publish(self, user: object, given: object, expected_hash: object = None) -> Json:
         """views.publish: the person's Home tab."""
-        body = checked(given, ("home",))
+        body = self._checked(given, ("home",))
         person = self._workspace.people.get(str(user))
         if person is None or person.is_bot:
             raise SlackError("invalid_arguments", response_metadata={"messages": ["[ERROR] invalid user_id"]})
@@ -132,7 +132,7 @@ class Views:
         elif action == "update":
             self.update(view, answer.get("view"))
         elif action == "push":
-            self._push(view.user, checked(answer.get("view"), ("modal",)))
+            self._push(view.user, self._checked(answer.get("view"), ("modal",)))
         else:
             raise SlackError("invalid_response_action")
         self._hub.notify("views", {view.user})
@@ -147,6 +147,12 @@ class Views:
         del stack[cut:]
         self._hub.notify("views", {view.user})
         return gone
+
+    def _checked(self, given: object, types: tuple[str, ...]) -> Json:
+        body = checked(given, types)
+        if problems := self._workspace.file_problems(body["blocks"], "/view/blocks"):
+            raise SlackError("invalid_arguments", response_metadata={"messages": limits.as_messages(problems)})
+        return body
 
     def _show_errors(self, view: OpenView, errors: object) -> None:
         inputs = {b["block_id"] for b in view.body["blocks"] if b["type"] == "input"}

@@ -104,7 +104,7 @@ class Channel:
 
 @dataclass
 class File:
-    """A file that the app uploaded; complete once it was finished and its type is known."""
+    """A file that the app uploaded; its type is known, and it can be shown, once Slack has looked through it."""
 
     id: str
     name: str
@@ -113,6 +113,16 @@ class File:
     content: bytes = b""
     mimetype: str = ""
     complete: bool = False
+    known_at: float = 0.0
+    alt: str = ""
+
+    def is_known(self, now: float) -> bool:
+        """Whether Slack has looked through it."""
+        return self.complete and now >= self.known_at
+
+
+#: What an image block can show.
+PICTURES = {"image/png", "image/jpeg", "image/gif"}
 
 
 def elements_of(block: Json) -> list[Json]:
@@ -229,6 +239,20 @@ class Workspace:
         if message.thread_ts:
             channel.replies.setdefault(message.thread_ts, []).append(message.ts)
         return message
+
+    def file_problems(self, blocks: Iterable[Json], at: str = "/blocks") -> list[dict[str, str]]:
+        """Image blocks whose file is not there, not looked through yet, or no picture, as the limits name problems."""
+        problems = []
+        for index, block in enumerate(blocks):
+            images = [block, *(block.get("elements") or ()), block.get("accessory")]
+            for image in images:
+                if not isinstance(image, dict) or image.get("type") != "image" or "slack_file" not in image:
+                    continue
+                file = self.files.get(image["slack_file"].get("id", ""))
+                if file is None or not file.is_known(self.clock()) or file.mimetype not in PICTURES:
+                    pointer = f"{at}/{index}/slack_file"
+                    problems.append({"pointer": pointer, "code": "invalid_file", "message": "invalid slack file"})
+        return problems
 
     def readers(self, channel: Channel) -> set[str] | None:
         """Who may see this channel: its members, or everybody (None) when it is public."""

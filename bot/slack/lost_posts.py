@@ -11,7 +11,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.slack.refusals import CANNOT_LOOK, code_of
-from core.store.messages import Claim
+from core.store.database import Database
+from core.store.messages import Claim, last_line
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,19 @@ def find(client: WebClient, claims: Sequence[Claim], channel: str, thread_ts: st
             raise
         log.warning("messages: %s may be posted twice, since Slack answers %s", claims[0].key, code_of(error))
         return {}
+
+
+def link_to_story(database: Database, client: WebClient, claimed: Claim) -> str:
+    """To the old card's thread, which Slack keeps under what was deleted; "" where nothing is left."""
+    with database.read() as session:
+        place = last_line(session, claimed.promotion_id or 0) if claimed.kind == "card" else None
+    if place is None or place[0] != claimed.posted_channel:
+        return ""
+    try:
+        found = client.chat_getPermalink(channel=place[0], message_ts=place[1])
+    except (SlackApiError, OSError):
+        return ""
+    return str(found.get("permalink") or "")
 
 
 def channel_id(client: WebClient, channel: str) -> str:

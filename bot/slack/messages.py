@@ -30,6 +30,7 @@ from bot.slack.detour import Detour, read_report
 from bot.slack.identity import SlackDirectory
 from bot.slack.lookout import Lookout
 from bot.slack.pacing import EDITS, EVERYTHING, KEPT_FOR_CARDS, Alarm, Pace
+from bot.slack.pictures import Pictures
 from bot.slack.refusals import LONGEST_WAIT, RARELY, backoff, code_of
 from core.domain.views import PromotionView
 from core.policy.schema import Policy
@@ -65,6 +66,7 @@ class Messages:
         renderers: Mapping[str, Callable[[store.Claim], Message]],
         on_error: Callable[[str, str], None],
         workers: int = 4,
+        pictures: str = "off",
     ) -> None:
         self.database = database
         self.client = client
@@ -75,6 +77,7 @@ class Messages:
         self.on_error = on_error
         self.pace = Pace()
         self.detour = Detour(database, directory, policy, clock)
+        self.pictures = Pictures(database, client, self.pace, clock, on_error, pictures)
         self._presence = Presence(database)
         self._alarm = Alarm(self.kick)
         self.lookout = Lookout(database, client, self.pace, self._doubt)
@@ -268,6 +271,8 @@ class Messages:
         with self.database.note() as session:
             for claimed, channel, ts in done:
                 store.shown(session, claimed, channel, ts)
+                if claimed.kind == "card":
+                    self.pictures.want(session, claimed.subject, now)
         for claimed, _, _ in done:
             if claimed.kind == "card" and not claimed.ts:
                 with self.database.note() as session:
@@ -348,7 +353,7 @@ class Messages:
             self._give_up(claimed)
             return
         log.warning("messages: %s is posted anew, since Slack answers %s", claimed.key, code)
-        link = self._story_link(claimed)
+        link = lost_posts.link_to_story(self.database, self.client, claimed)
         if code in refusals.FROZEN:  # it would go on saying what is no longer so
             try:
                 self.client.chat_delete(channel=claimed.posted_channel, ts=claimed.ts)
@@ -357,18 +362,6 @@ class Messages:
         with self.database.note() as session:
             store.repost(session, claimed, self.clock(), {"why": code, "link": link})
         self.kick([claimed.subject])
-
-    def _story_link(self, claimed: store.Claim) -> str:
-        """To the old card's thread, which Slack keeps under what was deleted; "" where nothing is left."""
-        with self.database.read() as session:
-            place = store.last_line(session, claimed.promotion_id or 0) if claimed.kind == "card" else None
-        if place is None or place[0] != claimed.posted_channel:
-            return ""
-        try:
-            found = self.client.chat_getPermalink(channel=place[0], message_ts=place[1])
-        except (SlackApiError, OSError):
-            return ""
-        return str(found.get("permalink") or "")
 
     def _way_is_closed(self, claims: list[store.Claim]) -> bool:
         """Whether the channel is known to be out of reach just now; then these wait until somebody got through."""

@@ -12,6 +12,9 @@ from sqlalchemy.types import TypeDecorator
 
 BIG = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's rowid must be spelled INTEGER
 
+#: SQL: what a message may be.
+MESSAGE_KINDS = "kind IN ('card', 'thread', 'direct', 'digest', 'alert', 'drift', 'registry', 'picture')"
+
 
 class Utc(TypeDecorator[datetime]):
     """An aware moment, kept in UTC. SQLite forgets zones, so it is put back on the way out."""

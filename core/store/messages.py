@@ -213,6 +213,7 @@ def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]
         .where(
             MessageRow.shown < MessageRow.wanted,
             MessageRow.due_at <= now,
+            MessageRow.kind != "picture",  # those have a writer of their own
             or_(MessageRow.claimed_until.is_(None), MessageRow.claimed_until < now),
         )
         .order_by(MessageRow.due_at, MessageRow.id)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.domain.lifecycle import ACTIVE
 from core.domain.model import DecisionKind, DeploymentState, Kind, State
-from core.store.base import BIG, Base, index_while, one_of, unique_while
+from core.store.base import BIG, MESSAGE_KINDS, Base, index_while, one_of, unique_while
 
 ACTIVE_SQL = f"state IN ({', '.join(repr(s.value) for s in sorted(ACTIVE))})"
 
@@ -320,7 +320,7 @@ class MessageRow(Base):
     __table_args__ = (
         index_while("shown < wanted", "ix_messages_stale", "due_at"),
         Index("ix_messages_promotion", "promotion_id"),
-        CheckConstraint("kind IN ('card', 'thread', 'direct', 'digest', 'alert', 'drift', 'registry')", "kind"),
+        CheckConstraint(MESSAGE_KINDS, "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     key: Mapped[str] = mapped_column(

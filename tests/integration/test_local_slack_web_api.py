@@ -264,19 +264,6 @@ def test_the_app_can_be_removed_and_can_join_public_channels_again(slack: LocalS
     assert client.chat_postMessage(channel="C02FRAUD", text="x")["ok"]
 
 
-def test_a_file_is_uploaded_and_then_shown_in_a_message(slack: LocalSlack, client: WebClient) -> None:
-    done = client.files_upload_v2(filename="chart.png", content=b"\x89PNG....", title="Chart")
-    file_id = done["files"][0]["id"]
-
-    assert client.files_info(file=file_id)["file"]["mimetype"] == "image/png"
-    block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": "chart"}
-    assert client.chat_postMessage(channel=PROMO, text="x", blocks=[block])["ok"]
-
-    missing = {"type": "image", "slack_file": {"id": "F00000000"}, "alt_text": "chart"}
-    answer = refusal(client.chat_postMessage, channel=PROMO, text="x", blocks=[missing])
-    assert "invalid slack file" in answer["response_metadata"]["messages"][0]
-
-
 def test_a_file_is_shared_only_where_the_app_is_and_by_the_channels_id(slack: LocalSlack, client: WebClient) -> None:
     room = client.conversations_open(users="U02BOB")["channel"]["id"]
     client.files_upload_v2(channel=room, filename="page.html", content="<p>", title="Page", initial_comment="Here")

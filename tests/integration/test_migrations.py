@@ -19,7 +19,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, SAWarning
 
 import migrations
-from core.store import alert_tables, feature_tables, paper_tables, registry_tables, retraining_tables, tables  # noqa: F401 - imported for their tables
+from core.store import (  # noqa: F401 - imported for their tables
+    alert_tables,
+    feature_tables,
+    look_tables,
+    paper_tables,
+    registry_tables,
+    retraining_tables,
+    tables,
+)
 from core.store.base import Base
 from core.store.database import build_engine
 from core.store.migrate import current, upgrade, wanted

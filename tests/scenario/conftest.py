@@ -39,11 +39,18 @@ def patience() -> float:
 
 
 @pytest.fixture
+def pictures() -> str:
+    """Drawing takes a second of a core, and most stories are about something else."""
+    return "off"
+
+
+@pytest.fixture
 def baton(
-    tmp_path: Path, database_url: str, delivery: str, policy: str, patience: float, posts_a_second: float
+    tmp_path: Path, database_url: str, delivery: str, policy: str, patience: float, posts_a_second: float, pictures: str
 ) -> Iterator[Baton]:
     """Baton at work. After the story: the audit chain verifies, and Slack refused nothing for what Baton said."""
     office = Baton(tmp_path, delivery, policy, database_url, patience)
+    office.pictures = pictures
     try:
         office.open()
         yield office

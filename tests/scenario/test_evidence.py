@@ -35,8 +35,8 @@ def test_the_evidence_comes_as_a_page_by_direct_message_and_verifies(baton: Bato
     assert message["text"].startswith(f"The evidence of P-1: {MODEL} 7 → production.")
     [file] = message["files"]
     assert (file["name"], file["mimetype"]) == ("baton-P-1.html", "text/html")
-    path = tmp_path / "baton-P-1.html"
-    path.write_bytes(httpx.get(file["url_private"], trust_env=False).content)
+    path, proof = tmp_path / "baton-P-1.html", {"authorization": f"Bearer {baton.slack.bot_token}"}
+    path.write_bytes(httpx.get(file["url_private"], headers=proof, trust_env=False).content)
     assert verify_evidence.main(str(path))
     made = json.loads(unescape(re.search(r'<pre id="data">(.*?)</pre>', path.read_text("utf-8"), re.DOTALL)[1]))  # type: ignore[index]
     assert [each["by"]["actor"] for each in made["decisions"]] == [f"user:{BOB}", "user:U03CAROL"]

@@ -150,6 +150,7 @@ class Office:
         self._held, self.port = reserved_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
+        self.pictures = "off"
         self._people: dict[str, Person] = {}
         self._http = httpx.Client(timeout=20, trust_env=False, verify=False)
 
@@ -172,6 +173,7 @@ class Office:
             "BATON_CONFIG": str(self.policy),
             "BATON_PORT": str(self.port),
             "BATON_LOG_LEVEL": "warning",
+            "BATON_PICTURES": self.pictures,
             "SLACK_API_URL": self.slack.api_url,
             "SLACK_BOT_TOKEN": self.slack.bot_token,
             "SLACK_SIGNING_SECRET": self.slack.signing_secret,

@@ -69,7 +69,7 @@ def _part(title: str, part: Part, steered: bool = False) -> list[dict[str, Any]]
     for view in part.shown[:BRIEF]:
         details = button("Details", ids.DETAILS, OfPromotion(promotion=view.id).dump())
         blocks.append(section(_line(view), accessory=details))
-        steering = rollout.buttons(view) if steered else []
+        steering = rollout.buttons(view, details=False) if steered else []
         blocks += [{**each, "block_id": f"{ids.ROLLOUT_ACTIONS}.{view.id}"} for each in steering]
     return [*blocks, context(f"… and {part.count - BRIEF:,} more")] if part.count > BRIEF else blocks
 

@@ -19,10 +19,10 @@ def progress(view: PromotionView) -> str:
     return _progress(found, view.deployments[-1].traffic if view.deployments else 100) if found else ""
 
 
-def buttons(view: PromotionView) -> list[dict[str, Any]]:
-    """What steers a rollout, while it may be steered."""
+def buttons(view: PromotionView, details: bool = True) -> list[dict[str, Any]]:
+    """What steers a rollout, while it may be steered; and Details, unless that stands beside them anyway."""
     found = _under_way(view)
-    return [_buttons(view, found)] if found and found.under_way and found.phase != "acting" else []
+    return [_buttons(view, found, details)] if found and found.under_way and found.phase != "acting" else []
 
 
 def in_steps(view: PromotionView) -> bool:
@@ -72,7 +72,7 @@ def _progress(found: RolloutView, asked: int) -> str:
     return f"{line}\n{doing}{watched}"
 
 
-def _buttons(view: PromotionView, found: RolloutView) -> dict[str, Any]:
+def _buttons(view: PromotionView, found: RolloutView, details: bool) -> dict[str, Any]:
     value = OfPromotion(promotion=view.id).dump()
     label = "Continue" if found.phase == "asking" else "Continue now"
     elements = [button(label, ids.ROLLOUT_CONTINUE, value, "primary", confirm=_sure(view, "Continue", "now"))]
@@ -82,6 +82,8 @@ def _buttons(view: PromotionView, found: RolloutView) -> dict[str, Any]:
         elements.append(button("Hold", ids.ROLLOUT_HOLD, value))
     back = _sure(view, "Roll back", "")
     elements.append(button("Roll back", ids.ROLLOUT_BACK, value, "danger", confirm=back))
+    if details:
+        elements.append(button("Details", ids.DETAILS, value))
     return {"type": "actions", "block_id": ids.ROLLOUT_ACTIONS, "elements": elements}
 
 

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from slack_bolt import Ack, App
+from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
 from bot.slack import ids
 from bot.slack.blocks import forms
+from bot.slack.blocks.picture import behind
 from bot.slack.blocks.text import escape
 from bot.slack.desk import Desk
 from bot.slack.listeners import evidence
 from bot.slack.listeners.commands import targets
 from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
+from bot.slack.refusals import OUR_MISTAKE, code_of
 from core.domain.errors import Conflict
 from core.domain.model import Actor
 from core.domain.views import PromotionView, RollbackPlan
@@ -48,11 +51,24 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
         actor = desk.actor(body["user"])
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
         standing = desk.promotions.standing(view)
-        shown = forms.details(view, desk.awaited(view), str(actor), standing)
-        desk.quick.views_open(trigger_id=body["trigger_id"], view=evidence.offered(desk, actor, view, shown))
+        shown = evidence.offered(desk, actor, view, forms.details(view, desk.awaited(view), str(actor), standing))
+        open_with_pictures(desk, body["trigger_id"], view, shown)
         ack()
 
     return {ids.APPROVE: approve, ids.REJECT: reject, ids.DETAILS: details}
+
+
+def open_with_pictures(desk: Desk, trigger: str, view: PromotionView, shown: dict[str, Any]) -> None:
+    """A promotion's details with its pictures, or without where Slack shows those no more."""
+    pictures = desk.messages.pictures
+    files, running = pictures.ready(view.id), pictures.running(view)
+    try:
+        desk.quick.views_open(trigger_id=trigger, view=behind(shown, files, running))
+    except SlackApiError as error:
+        if not files or code_of(error) not in OUR_MISTAKE:
+            raise
+        pictures.forget(view.id)
+        desk.quick.views_open(trigger_id=trigger, view=shown)
 
 
 def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
