@@ -126,9 +126,10 @@ class Judge:
                 now=now,
             )
         )
-        return (
-            blockers + bundle_members.blockers(session, self.policy, found.version, found.stage.name) + _parted(found)
-        )
+        rule = found.stage.approvals
+        by_itself = rule is not None and rule.automatic and not deliberate
+        beside = bundle_members.blockers(session, self.policy, found.version, found.stage.name, by_itself=by_itself)
+        return blockers + beside + _parted(found)
 
     def standing(self, session: Session, promotion: PromotionRow, now: datetime) -> list[Blocker]:
         """What bars an approved promotion for good, and what it must wait for; only what stands in the way."""

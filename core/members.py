@@ -75,11 +75,16 @@ def entries(found: Iterable[Member], backwards: bool) -> list[dict[str, Any]] | 
 
 
 def blockers(
-    session: Session, policy: Policy, version: Version, stage: str, mine: PromotionRow | None = None
+    session: Session,
+    policy: Policy,
+    version: Version,
+    stage: str,
+    mine: PromotionRow | None = None,
+    by_itself: bool = False,
 ) -> list[Blocker]:
     """What bundles put in the way of a version, alone or with its members. `mine` is its promotion, once there is one.
 
-    Before there is one, `members_alone` says whether what is under way refuses it; afterwards it only waits.
+    `by_itself`: no person asks, and nobody is asked. Before there is a promotion, `members_alone` says whether what is under way refuses it; afterwards it only waits.
     """
     name = version.model.name
     if not policy.bundles and version.members is None:
@@ -88,6 +93,7 @@ def blockers(
     found = list(bundles.unfit(name, version.version, policy.bundles.get(name), members))
     if not found:
         found += _barred(session, policy, name, version.version, members or {}, stage)
+        found += _held(session, name, version.version, members or {}, stage) if by_itself else []
         changed = members if members else {name: version.version}
         serving = champions(session, stage, bundles.partners(policy.bundles, changed))
         who = f"{name} {version.version}" if members else ""
@@ -111,6 +117,18 @@ def _barred(
             elif each.kind == "stop" and each.model == model:
                 clears = f"Until /promote resume {model} is typed."
                 yield Blocker("stop", model, True, f"{path} is stopped by {each.by}: {each.reason}", clears, True)
+
+
+def _held(session: Session, bundle: str, version: str, members: Mapping[str, str], stage: str) -> Iterator[Blocker]:
+    """A member that was rolled back does not come back by itself in its bundle."""
+    for model, mine in members.items():
+        for each in barriers.standing(session, model):
+            if each.kind == "hold" and each.stage == stage:
+                sentence = f"{bundle} {version} → {model} {mine}: {model} was rolled back in {stage} ({each.by}: {each.reason})"
+                clears = (
+                    f"A person may promote it deliberately in Slack, or lift it with /promote release {model} {stage}."
+                )
+                yield Blocker("hold", stage, True, f"{sentence}, which holds automatic promotions.", clears)
 
 
 def _under_way(session: Session, policy: Policy, name: str, stage: str, mine: PromotionRow | None) -> Iterator[Blocker]:

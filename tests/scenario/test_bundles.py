@@ -131,11 +131,15 @@ def test_a_bundle_is_promoted_with_one_card_and_its_members_are_deployed_in_orde
 def test_one_member_fails_and_those_before_it_go_back(baton: Baton) -> None:
     promoted(baton, "1", "6", "3")
     put_together(baton, "2", "7", "4")
+    baton.receiver.reply = refusing("embedder")
+    baton.approve(asked(baton, "search 2 to production"))
+    card = baton.card("Not promoted: search 2 to production")
+    assert "embedder 7: prod-hook refused it: no GPU is left." in shown_text(card)
     baton.receiver.reply = refusing("ranker")
     baton.approve(asked(baton, "search 2 to production"))
 
     card = baton.card("Stopped and put back: search 2 in production")
-    assert acts(baton)[2:] == [
+    assert acts(baton)[3:] == [
         ("deploy", "embedder 7", "6"),
         ("deploy", "ranker 4", "3"),
         ("rollback", "embedder 6", "7"),
@@ -144,7 +148,7 @@ def test_one_member_fails_and_those_before_it_go_back(baton: Baton) -> None:
         shown_text(card)
     )
     assert serving(baton) == ("1", "6", "3")
-    assert len(set(baton.receiver.ids)) == 5
+    assert len(set(baton.receiver.ids)) == 6
 
     def rigid(hook: Hook) -> Reply:
         taken = hook.data["model"]["name"] == "embedder" and hook.data["action"] == "deploy"
@@ -372,3 +376,27 @@ class TestCanary:
             ("rollback", "embedder", 100),
         ]
         assert serving(baton) == ("1", "6", "3")
+
+
+class TestByThemselves:
+    @pytest.fixture
+    def policy(self) -> str:
+        return REFUSE.replace(
+            "    approvals: {automatic: true}\n",
+            "    approvals: {automatic: true}\n    rollback: {allowed: [on-call]}\n",
+            1,
+        )
+
+    def test_what_was_rolled_back_does_not_come_back_in_its_bundle_by_itself(self, baton: Baton) -> None:
+        for version, embedder, ranker in (("1", "6", "3"), ("2", "7", "4")):
+            put_together(baton, version, embedder, ranker)
+            answer = baton.api("POST", "/promotions", model="search", version=version, stage="staging")
+            assert answer.status_code == 201, answer.text
+            baton.card(f"search {version} is champion of staging")
+        offer = baton.command(baton.bob, "/rollback ranker staging because it burns")
+        baton.click(baton.bob, offer, "Roll back to 3")
+        baton.card("Rolled back: ranker 3 serves staging again")
+        answer = baton.api("POST", "/promotions", model="search", version="2", stage="staging")
+        assert answer.json()["detail"].startswith("search 2 → ranker 4: ranker was rolled back in staging (")
+        asked(baton, "search 2 to staging because it is mended")
+        wait(lambda: baton.champion("staging", "ranker") == "4", "the bundle to be whole")
