@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from core.pace import Pacer, slow_down_jobs, take_charge
 from core.processes import Processes
 from core.store.database import Database, build_engine
+from core.store.turns import step_back
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -267,6 +268,7 @@ class _Steps:
         from dbos import DBOS
 
         self._leave_if_stopping()
+        step_back()
         return DBOS.run_step({"name": name}, self._insist, name, act)
 
     def wait(self, seconds: float) -> None:

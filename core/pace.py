@@ -13,12 +13,16 @@ import threading
 import time
 from typing import Any
 
+from core.store.turns import step_back
+
 log = logging.getLogger(__name__)
 
 #: What is polled for no use of ours is looked at so often.
 RARELY = 60.0
-#: After a nudge the queue is looked at so often, for so long: the row may be held up by the one before it.
-HURRY, HURRIED = 0.1, 1.0
+#: One look costs as much as a click, so that looks keep this distance however much there is to do.
+DISTANCE = 0.1
+#: A nudge has the queue looked at so much later: at once, and again, since a workflow ends a moment after it says so.
+LOOKS = (0.0, 0.2, 0.8)
 
 
 class Pacer(threading.Event):
@@ -26,19 +30,25 @@ class Pacer(threading.Event):
 
     poll: float
     queue_thread: str
-    hurry_until: float
+    #: When to look because somebody nudged; `time.monotonic()`.
+    looks: list[float]
     #: Not the event's own condition: a thread that began to wait before the event was a Pacer takes a ring for a stop.
     bell: threading.Condition
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - DBOS's own pace
         """True once set; False when it is time to look again."""
+        mine = threading.current_thread().name == self.queue_thread
+        began = time.monotonic()
         with self.bell:
-            if threading.current_thread().name != self.queue_thread:
-                timeout = RARELY
-            else:
-                timeout = min(self.poll, HURRY) if time.monotonic() < self.hurry_until else self.poll
-            if not self.is_set():
-                self.bell.wait(timeout)
+            while not self.is_set():
+                due = min([began + self.poll, *self.looks]) if mine else began + RARELY
+                left = max(due, began + DISTANCE) - time.monotonic()
+                if left <= 0:
+                    break
+                self.bell.wait(left)
+            if mine:
+                self.looks = [each for each in self.looks if each > time.monotonic()]
+        step_back()
         return self.is_set()
 
     def set(self) -> None:
@@ -49,8 +59,9 @@ class Pacer(threading.Event):
 
     def nudge(self) -> None:
         """Look at the queue now."""
+        now = time.monotonic()
         with self.bell:
-            self.hurry_until = time.monotonic() + HURRIED
+            self.looks += [now + later for later in LOOKS]
             self.bell.notify_all()
 
 
@@ -78,7 +89,7 @@ def take_charge(dbos: Any, queue: str, poll: float) -> list[Pacer]:
     for event in list(getattr(dbos, "background_thread_stop_events", [])):
         if type(event) is threading.Event:
             bell = threading.Condition()
-            vars(event).update(poll=poll, queue_thread=f"queue-worker-{queue}", hurry_until=0.0, bell=bell)
+            vars(event).update(poll=poll, queue_thread=f"queue-worker-{queue}", looks=[], bell=bell)
             event.__class__ = Pacer  # last: a thread may come to wait on it at this very moment
             pacers.append(event)  # type: ignore[arg-type]
     if not pacers:

@@ -41,6 +41,7 @@ from core.store import promotions
 from core.store.database import Database
 from core.store.presence import Presence
 from core.store.tables import AuditEvent
+from core.store.turns import step_back
 from core.store.unreachable import card_state
 
 log = logging.getLogger(__name__)
@@ -149,6 +150,7 @@ class Messages:
         while (subject := mine.get()) is not None and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(subject)
+            step_back()
             try:
                 self.refresh(subject)
             except SQLAlchemyError:

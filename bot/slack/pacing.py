@@ -11,6 +11,8 @@ from bot.slack.refusals import LONGEST_WAIT
 
 #: Slack lets an app post about once a second into one channel, with short bursts. A thread leaves one turn for a card.
 BURST, PER_SECOND, KEPT_FOR_CARDS = 4.0, 1.0, 1.0
+#: Whoever must wait is given a time of their own, up to so many seconds ahead; then they ask again.
+AHEAD = 30.0
 #: Slack limits edits by the workspace, posts by the channel; this names the former where the latter names a channel.
 EDITS = ""
 #: Nothing at all may be asked of Slack, since it does not know us.
@@ -23,6 +25,7 @@ class Pace:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._now = monotonic
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._told: dict[tuple[str, float], float] = {}
         self._held: dict[str, float] = {}
         self._closed: dict[tuple[str, bool], tuple[str, float]] = {}
         self._lock = threading.Lock()
@@ -38,17 +41,24 @@ class Pace:
             return max(0.0, self._held.get(what, 0.0) - self._now())
 
     def wait(self, channel: str, kept: float = 0.0) -> float:
-        """Seconds to wait before posting to `channel` so that `kept` turns are left; 0.0 takes the turn."""
+        """Seconds to wait before posting to `channel` so that `kept` turns are left; 0.0 takes the turn.
+
+        Hundreds may wait for one channel: were all of them told the same second, all but one would come in vain.
+        """
         if held := self.held(channel):
             return held
         with self._lock:
-            tokens, at = self._buckets.get(channel, (BURST, self._now()))
-            tokens = min(BURST, tokens + (self._now() - at) * PER_SECOND)
-            if tokens < 1.0 + kept:
-                self._buckets[channel] = (tokens, self._now())
-                return (1.0 + kept - tokens) / PER_SECOND
-            self._buckets[channel] = (tokens - 1.0, self._now())
-            return 0.0
+            now = self._now()
+            tokens, at = self._buckets.get(channel, (BURST, now))
+            tokens = min(BURST, tokens + (now - at) * PER_SECOND)
+            if tokens >= 1.0 + kept:
+                self._buckets[channel] = (tokens - 1.0, now)
+                return 0.0
+            self._buckets[channel] = (tokens, now)
+            first = now + (1.0 + kept - tokens) / PER_SECOND
+            turn = max(first, self._told.get((channel, kept), 0.0) + 1 / PER_SECOND)
+            self._told[channel, kept] = turn = min(turn, now + AHEAD)
+            return max(turn, first) - now
 
     def close(self, channel: str, edits: bool, why: str, seconds: float) -> None:
         """Posts to the channel, or edits there, find no way in: until then nobody need try."""

@@ -143,8 +143,11 @@ class Database:
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
-        """PostgreSQL's lock knows no urgency, and who waits for it holds a connection; SQLite's writers queue anyway."""
-        mine = self.dialect == "postgresql" and self.turns.take(BUSY_TIMEOUT_MS / 1000)
+        """PostgreSQL's lock knows no urgency, and who waits for it holds a connection; SQLite's writers queue anyway.
+
+        However long the queue, nobody jumps it: with every connection waiting for the lock, its holder could not go on.
+        """
+        mine = self.dialect == "postgresql" and self.turns.take(None)
         try:
             yield
         finally:

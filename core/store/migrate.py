@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -22,6 +23,12 @@ def _config() -> Config:
     return config
 
 
+@cache
+def _scripts() -> ScriptDirectory:
+    """What this release knows; it does not change while it runs."""
+    return ScriptDirectory.from_config(_config())
+
+
 def current(engine: Engine) -> str | None:
     """The revision that the database is at; None for an empty one."""
     with engine.connect() as connection:
@@ -30,12 +37,12 @@ def current(engine: Engine) -> str | None:
 
 def wanted() -> str | None:
     """The revision that this release needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return _scripts().get_current_head()
 
 
 def newer(engine: Engine) -> bool:
     """True when a later release has been at this database."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {script.revision for script in _scripts().walk_revisions()}
     found = current(engine)
     return found is not None and found not in known
 

@@ -2,7 +2,7 @@
 
 SQLite lets one writer in, and has the others sleep and try again: under load somebody who clicked would wait behind
 whatever happened to wake first. Here writers of one process queue instead, and a person who waits for an answer goes
-before work that may wait.
+before work that may wait. The same holds for the processor: what may wait steps back while somebody is being answered.
 """
 
 from __future__ import annotations
@@ -16,14 +16,32 @@ from contextvars import ContextVar
 _URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
 
 
+#: How many are being answered now, and the bell that rings when nobody is any more.
+_answering = 0
+_nobody_waits = threading.Condition()
+
+
 @contextmanager
 def urgent() -> Iterator[None]:
     """Whoever writes in here has somebody waiting for the answer."""
+    global _answering  # one interpreter, one processor lock: a matter of the whole process
     token = _URGENT.set(True)
+    with _nobody_waits:
+        _answering += 1
     try:
         yield
     finally:
         _URGENT.reset(token)
+        with _nobody_waits:
+            _answering -= 1
+            if not _answering:
+                _nobody_waits.notify_all()
+
+
+def step_back(longest: float = 0.5) -> None:
+    """Let those who wait for an answer go first, for at most so many seconds: nothing that may wait may starve."""
+    with _nobody_waits:
+        _nobody_waits.wait_for(lambda: not _answering, longest)
 
 
 class Turns:
@@ -35,8 +53,8 @@ class Turns:
         self._urgent: deque[threading.Lock] = deque()
         self._others: deque[threading.Lock] = deque()
 
-    def take(self, seconds: float) -> bool:
-        """Wait for the turn; False when it did not come in time."""
+    def take(self, seconds: float | None) -> bool:
+        """Wait for the turn, for ever with None; False when it did not come in time."""
         with self._guard:
             if not self._taken:
                 self._taken = True
@@ -45,7 +63,7 @@ class Turns:
             mine.acquire()
             queue = self._urgent if _URGENT.get() else self._others
             queue.append(mine)
-        if mine.acquire(timeout=seconds):
+        if mine.acquire(timeout=-1 if seconds is None else seconds):
             return True
         with self._guard:
             if mine in queue:

@@ -116,6 +116,9 @@ def serving(baton: Baton, trainer: Trainer) -> None:
         known(baton, version)
         promoted(baton, version)
         wait(lambda version=version: trainer.aliases().get("champion") == version, "the alias to follow")
+    # Baton looks at the alias once more after it wrote it: what moves before that look is no drift.
+    told = "SELECT count(*) FROM write_backs WHERE state = 'pending'"
+    wait(lambda: baton.scalar(told) == 0, "the write-back to be settled")
 
 
 def move(trainer: Trainer, version: str, alias: str = "champion") -> None:

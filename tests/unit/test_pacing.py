@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bot.slack.pacing import BURST, EVERYTHING, Alarm, Pace
+from bot.slack.pacing import AHEAD, BURST, EVERYTHING, Alarm, Pace
 from bot.slack.refusals import LONGEST_WAIT, RARELY, UNREACHABLE, backoff
 
 
@@ -34,6 +34,20 @@ def test_after_a_burst_a_channel_takes_one_post_a_second_and_others_are_free(wat
     assert pace.wait("#b") == 0.0
     watch.now += 1.0
     assert pace.wait("#a") == 0.0
+
+
+def test_whoever_must_wait_is_given_a_second_of_their_own(watch: Watch) -> None:
+    pace = Pace(watch)
+    for _ in range(int(BURST)):
+        pace.wait("#a")
+
+    waits = [pace.wait("#a", 1.0) for _ in range(40)]
+
+    assert waits[:5] == [2.0, 3.0, 4.0, 5.0, 6.0]  # a thread leaves one turn for a card
+    assert max(waits) == AHEAD
+    assert pace.wait("#a") == 1.0  # which waits for no thread
+    watch.now += 2.0
+    assert pace.wait("#a", 1.0) == 0.0
 
 
 def test_what_slack_asked_to_wait_for_is_never_shortened(watch: Watch) -> None:
