@@ -28,7 +28,7 @@ HEAD, STRIP, FOOT, EDGE = 1.5, 1.02, 0.3, 0.22
 def draw(found: Comparison) -> Any:
     """The picture."""
     notes = [*found.notes, *([f"… and {found.left_out} more under Details."] if found.left_out else [])]
-    height = HEAD + STRIP * len(found.strips) + FOOT * max(1, len(notes))
+    height = HEAD + STRIP * len(found.strips) + 0.12 + FOOT * max(1, len(notes))
     figure = blank(height)
     paper = figure.add_axes((0, 0, 1, 1))
     paper.set_xlim(0, WIDTH)
@@ -85,8 +85,6 @@ def _strip(figure: Any, paper: Any, strip: Strip, top: float) -> None:
 
 
 def _name(strip: Strip) -> str:
-    if not strip.outcome:
-        return f"{strip.name} (no gate)"
     return f"{strip.name} (advisory)" if strip.advisory else strip.name
 
 
@@ -113,6 +111,8 @@ def _line(paper: Any, strip: Strip, y: float) -> None:
         paper.plot([x, x], [y - 0.15, y + 0.15], color=INK, linewidth=2, linestyle=(0, (2, 1)), zorder=3)
         side = "left" if x < left + width * 0.3 else "right" if x > left + width * 0.7 else "center"
         words(paper, x, y - 0.18, edge.label, SMALL - 1.5, color=SOFT, ha=side, va="top")
+    if not strip.outcome:
+        words(paper, left, y - 0.18, "no gate, so neither way is better here", SMALL - 1.5, color=SOFT, va="top")
     if strip.champion is not None:
         _reach(paper, strip.champion, at, y - 0.055, CHAMPION)
         _champion(paper, at(strip.champion.value), y)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from bot.charts import drawing
 from bot.local_slack.person import Json, Person, shown_text
+from bot.slack.pacing import Pace
+from bot.slack.pictures import Pictures
 from tests.integration.test_prometheus_source import FakePrometheus
 from tests.scenario.test_analysis import ROLLOUT, Model
 from tests.scenario.world import MODEL, POLICY, PROMO, Baton, wait
@@ -81,6 +84,31 @@ def test_the_thread_holds_the_picture_once_and_details_shows_it(baton: Baton) ->
     baton.tick("pictures")
     assert len(pictured(baton, card, asked)) == 1
     assert len(baton.slack.workspace.files) == 1
+
+
+def test_two_processes_and_a_lost_answer_make_one_picture(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_draw = threading.Event()
+
+    def draw(found: drawing.Picture, _folder: str, _seconds: float) -> bytes:
+        assert may_draw.wait(30)
+        return drawing.png(found)
+
+    monkeypatch.setattr(drawing, "draw", draw)
+    mine = baton.server.services.messages
+    other = Pictures(baton.server.database, mine.client, Pace(), baton.clock, mine.on_error, "auto")
+    other.start()
+    try:
+        baton.register("7")
+        card = baton.ask("7")
+        wait(lambda: "asked for it" in baton.story(card) and "Gates passed" in baton.story(card), "the story")
+        baton.fault("chat.postMessage", status=500, after_effect=True)
+        may_draw.set()
+        until_shown = "SELECT count(*) FROM messages WHERE kind = 'picture' AND shown = wanted AND ts <> ''"
+        wait(lambda: (other.sweep(), baton.scalar(until_shown))[1], "the picture to be posted")
+        assert len(pictured(baton, card, f"Promote {MODEL}")) == 1
+        assert len(baton.slack.workspace.files) == 1
+    finally:
+        other.stop()
 
 
 def test_a_file_that_slack_has_lost_costs_details_its_picture_only(baton: Baton) -> None:
