@@ -98,6 +98,7 @@ class Server:
         self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
         self._every(2, "alerts", lambda: services.alerts.act(now()))
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
+        self._every(30, "reviews", lambda: services.desk.certifying.tick(now()))
         self._every(10, "retraining", lambda: services.retraining.tick(now()))
         if services.features.stores:
             self._every(2, "features", lambda: services.features.tick(now()))

@@ -17,6 +17,7 @@ from bot.slack.awaited import awaited_by
 from bot.slack.blocks.alert import alert as alert_message
 from bot.slack.blocks.card import Message
 from bot.slack.blocks.digest import digest as digest_message
+from bot.slack.blocks.review import review as review_message
 from bot.slack.connection import SlackConnection
 from bot.slack.desk import Desk
 from bot.slack.identity import SlackDirectory
@@ -27,6 +28,7 @@ from core.alerts import Alerts
 from core.barriers import Barriers
 from core.boards import Boards, local_day
 from core.bundles import Bundles
+from core.certifying import Certifying
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.deployments import Deployments
@@ -198,7 +200,7 @@ def _messages(
     database, policy, clock = promotions.database, promotions.policy, promotions.clock
     renderers = {
         "digest": digest_renderer(boards, directory),
-        "alert": lambda claimed: alert_message(alerts.show(claimed.body["proposal"])),
+        "alert": alert_renderer(alerts),
         **registry_renderers(promotions),
     }
     return Messages(database, client, directory, policy, clock, renderers, metrics.slack_error, pictures=pictures)
@@ -276,6 +278,18 @@ def _target(name: str, target: Any, secret: str, clock: Clock) -> WebhookTarget 
             return RunTarget(name, GitLabRuns(target, secret), clock)
         case _:
             return WebhookTarget(name, str(target.url), parse_secrets(secret), clock)
+
+
+def alert_renderer(alerts: Alerts) -> Callable[[Claim], Message]:
+    """How what asks something of a channel is drawn: what alerts propose, and champions past their review period."""
+    certifying = Certifying(alerts.promotions)
+
+    def render(claimed: Claim) -> Message:
+        if "certification" in claimed.body:
+            return review_message(certifying.show(claimed.body["certification"]))
+        return alert_message(alerts.show(claimed.body["proposal"]))
+
+    return render
 
 
 def digest_renderer(boards: Boards, directory: SlackDirectory) -> Callable[[Claim], Message]:

@@ -64,6 +64,12 @@ class Permissions:
         named = dict.fromkeys((*self.rollback_group_names(stage), *self._approvers(stage)))
         self._refuse(actor, list(named), f"settle what was moved for {stage}", "may-not-settle")
 
+    def refuse_certify(self, actor: Actor, stage: str) -> None:
+        """Raises `NotAllowed` for a person who may not approve for a stage, and for programs."""
+        if actor.kind != "user":
+            raise NotAllowed("may-not-certify", "Only a person may re-certify, in Slack; a token may not.")
+        self._refuse(actor, self._approvers(stage), f"re-certify champions of {stage}", "may-not-certify")
+
     def refuse_break_glass(self, actor: Actor, stage_name: str) -> None:
         """Raises `NotAllowed` for whoever may not deploy past gates and approvals."""
         stage = self.policy.stage(stage_name)

@@ -131,7 +131,7 @@ def validate(given: ModelVersion) -> None:
         raise BadInput(
             "artifact.digest", "artifact.digest holds blanks or letters outside ASCII; write it like sha256:2c26b46b…"
         )
-    _validate_measurements(given.measurements)
+    validate_measurements(given.measurements)
     lineage = given.lineage
     _at_most(len(lineage.data), DATA_LIMIT, "lineage.data", "data sets")
     for index, each in enumerate(lineage.data):
@@ -155,7 +155,8 @@ def validate(given: ModelVersion) -> None:
                 raise BadInput(field, f"{field} holds the control character U+{ord(char):04X}; leave it out.")
 
 
-def _validate_measurements(measurements: tuple[Measurement, ...]) -> None:
+def validate_measurements(measurements: tuple[Measurement, ...]) -> None:
+    """Raise `BadInput` for the first measurement that is wrong, or given twice."""
     _at_most(len(measurements), METRICS_LIMIT, "metrics", "metrics")
     seen: dict[tuple[str, str, str], int] = {}
     for index, each in enumerate(measurements):

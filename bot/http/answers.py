@@ -29,7 +29,7 @@ def version(found: ModelVersion) -> Json:
     return {
         "model": found.model,
         "version": found.version,
-        "metrics": [_metric(each) for each in found.measurements],
+        "metrics": [metric(each) for each in found.measurements],
         "papers": found.papers,
         "artifact": {"uri": found.artifact_uri, "digest": found.digest},
         "lineage": {
@@ -46,7 +46,7 @@ def version(found: ModelVersion) -> Json:
     }
 
 
-def _metric(found: Measurement) -> Json:
+def metric(found: Measurement) -> Json:
     """As it was given; `value` is null where no finite number was, and `raw` says what was."""
     answer: Json = {"name": found.name, "value": found.value}
     if found.value is None:

@@ -18,10 +18,10 @@ from bot.http.entrance import SLASH
 from bot.http.pages import Cursor, Limit, after_id, after_pair, after_text, page
 from bot.http.services import Services
 from bot.http.tokens import needs
-from core import evidence_file
+from core import certifying, evidence_file
 from core.domain.errors import BadInput, NotFound
 from core.domain.model import Actor, State
-from core.store import audit, champions, promotions, registry
+from core.store import audit, champions, promotions, registry, review_tables
 
 Json = dict[str, Any]
 MayRead = Annotated[Actor, Depends(needs("read"))]
@@ -52,6 +52,7 @@ class Api:
             ("GET", "/models/{model}", self.get_model, 200, "models"),
             ("GET", "/models/{model}/versions", self.list_versions, 200, "models"),
             ("GET", "/models/{model}/versions/{version}", self.get_version, 200, "models"),
+            ("POST", "/models/{model}/versions/{version}/measurements", self.measure_version, 201, "models"),
             ("GET", "/models/{model}/stages/{stage}", self.get_champion, 200, "models"),
             ("GET", "/champions", self.list_champions, 200, "models"),
             ("POST", "/promotions", self.request_promotion, 201, "promotions"),
@@ -113,8 +114,20 @@ class Api:
         """A version with everything registered of it."""
         with self.services.database.read() as session:
             found = registry.version(session, _name(model), _name(version))
-        papers = {"signature": json.loads(found.signature) if found.signature else None, "card": found.card or None}
-        return answers.version(found) | papers
+            fresh = review_tables.measured(session, found.id, datetime.min.replace(tzinfo=UTC))
+        papers: Json = {
+            "signature": json.loads(found.signature) if found.signature else None,
+            "card": found.card or None,
+        }
+        later = [answers.metric(each) | {"at": answers.moment(at)} for at, each in fresh]
+        return answers.version(found) | papers | {"fresh": later}
+
+    def measure_version(self, model: str, version: str, body: schemas.MeasurementsIn, actor: MayRegister) -> Json:
+        """Say what was measured of a version after it was registered; its own measurements stay what they are."""
+        given = body.to_measurements()
+        at = self.services.clock()
+        certifying.measure(self.services.database, at, actor, _name(model), _name(version), given)
+        return {"at": answers.moment(at), "metrics": [answers.metric(each) for each in given]}
 
     def get_champion(self, model: str, stage: str, _: MayRead, at: At = None) -> Json:
         """Who serves a stage, or served it at a moment (`at`, such as 2026-11-23T10:00:00Z); nulls for nobody."""

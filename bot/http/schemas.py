@@ -129,6 +129,16 @@ class VersionIn(Body):
         )
 
 
+class MeasurementsIn(Body):
+    """What was measured of a version after it was registered."""
+
+    metrics: list[Metric] = Field(min_length=1, max_length=METRICS_LIMIT)
+
+    def to_measurements(self) -> tuple[Measurement, ...]:
+        """As the core takes them. Raises `BadInput`."""
+        return tuple(VersionIn._measurement(index, each, {}) for index, each in enumerate(self.metrics))
+
+
 class PromotionIn(Body):
     """A promotion to ask for."""
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.slack.blocks import forms
 from bot.slack.blocks.text import notice
 from bot.slack.desk import Desk
-from bot.slack.listeners import actions, alerts, commands, drift, evidence, home, rollouts
+from bot.slack.listeners import actions, alerts, commands, drift, evidence, home, reviews, rollouts
 from bot.slack.listeners import forms as form_listeners
 from core.domain.errors import BatonError, Refused
 from core.store.turns import urgent
@@ -41,7 +41,7 @@ def build_app(desk: Desk, signing_secret: str) -> App:
         listener_executor=ThreadPoolExecutor(32, "listener"),
         raise_error_for_unhandled_request=True,
     )
-    for room in (commands, actions, form_listeners, home, rollouts, alerts, drift, evidence):
+    for room in (commands, actions, form_listeners, home, rollouts, alerts, drift, evidence, reviews):
         room.register(app, desk)
     app.error(_ErrorHandler(desk))
     return app

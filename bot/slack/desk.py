@@ -22,6 +22,7 @@ from core.alerts import Alerts
 from core.barriers import Barriers
 from core.boards import Boards
 from core.bundles import Bundles
+from core.certifying import Certifying
 from core.decisions import Decisions
 from core.delegating import Delegating
 from core.domain.model import Actor
@@ -77,6 +78,11 @@ class Desk:
     def drifts(self) -> Drifts:
         """What was moved in registries past Baton."""
         return Drifts(self.promotions)
+
+    @property
+    def certifying(self) -> Certifying:
+        """Champions past their review period."""
+        return Certifying(self.promotions)
 
     def actor(self, user: dict[str, Any]) -> Actor:
         """The person behind a payload. Somebody new is asked after in the background, so that they have a name next time."""

@@ -58,6 +58,12 @@ class OfDrift(Payload):
     found: str = ""
 
 
+class OfCertification(Payload):
+    """The button of a champion past its review period."""
+
+    certification: int
+
+
 class OfGlass(Payload):
     """The red button of break-glass: what was shown when it was offered."""
 

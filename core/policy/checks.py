@@ -63,6 +63,7 @@ def _arrival(stage: Stage) -> Iterator[Wrong]:
         "rollback",
         "break_glass",
         "retrain",
+        "review",
     ):
         if getattr(stage, key) != type(stage).model_fields[key].default:
             problem = f"versions arrive in {shown(stage.name)} by being registered, so this would never act"
@@ -87,6 +88,9 @@ def _requirements(stage: Stage, number: int, names: tuple[str, ...]) -> Iterator
 def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
     if stage.deploy is not None:
         yield from _known((*here, "deploy", "target"), stage.deploy.target, "target", policy.targets)
+    if stage.review is not None and not (stage.approvals and stage.approvals.from_):
+        problem = "nobody may approve here, so nobody could re-certify"
+        yield (*here, "review"), problem, "say who in approvals.from, or remove it"
     if stage.retrain is not None:
         hooks = {name: each for name, each in policy.targets.items() if each.type == "webhook"}
         named: Path = (*here, "retrain", "target")

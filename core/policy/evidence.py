@@ -14,7 +14,7 @@ from core.policy.stages import Stage
 Facts = dict[str, Any]
 
 #: Parts of a stage's rules that decide nothing: where it is talked about, who trains anew, who is reminded when.
-_NO_RULE = ("channel", "retrain")
+_NO_RULE = ("channel", "retrain", "review")
 _NO_APPROVAL = ("remind", "escalate")
 
 

@@ -13,6 +13,7 @@ from core.policy.features import FeaturesGate
 from core.policy.fields import Allowance, Channel, Duration, Name, Number, Part, StageName, shown, whole, wrong
 from core.policy.papers import ModelCardGate, SignatureGate
 from core.policy.retraining import Retrain
+from core.policy.reviewing import Review
 from core.policy.rollout import Freeze, Rollout, Verify
 
 Quorum = Annotated[int, whole(1, 100)]
@@ -166,6 +167,7 @@ class Stage(Part):
     rollback: Rollback = Rollback()
     break_glass: BreakGlass | None = None
     retrain: Retrain | None = None
+    review: Review | None = None
 
     def rules(self) -> dict[str, Any]:
         """The stage as plain JSON, defaults written out, kept with each promotion: no later release changes it."""

@@ -26,6 +26,7 @@ from core.store import (  # noqa: F401 - imported for their tables
     paper_tables,
     registry_tables,
     retraining_tables,
+    review_tables,
     tables,
 )
 from core.store.base import Base

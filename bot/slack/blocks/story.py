@@ -56,14 +56,24 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "broke": f"🚨 Could not find out{because}",
         "cancelled": f"⚪ {who} withdrew it{because}",
         "superseded": f"⚪ Superseded{because}",
+        "expired": f"⌛ Expired{because}",
+        "no_longer_eligible": f"❌ No longer eligible{because}",
+    }
+    told |= _afterwards(event, who, because)
+    return told.get(event.kind) or f"{escape(event.kind.replace('_', ' ').capitalize(), 80)}{because}"
+
+
+def _afterwards(event: AuditEvent, who: str, because: str) -> dict[str, str]:
+    """What happens to a champion long after its promotion."""
+    reason = str(event.data.get("reason") or "")
+    return {
+        "recertification_asked": f"📅 Re-certification is asked for{because}",
+        "recertified": f"✅ {who} re-certified it{because}",
         "retraining_requested": f"🔁 Retraining is asked for ({escape(str(event.data.get('retraining')), 20)}){because}",
         "retraining_sent": f"📨 {escape(reason, 300)}",
         "retraining_refused": f"🚨 {escape(reason, 600)}",
         "retraining_answered": f"🔁 {escape(reason, 300)}",
-        "expired": f"⌛ Expired{because}",
-        "no_longer_eligible": f"❌ No longer eligible{because}",
     }
-    return told.get(event.kind) or f"{escape(event.kind.replace('_', ' ').capitalize(), 80)}{because}"
 
 
 def _traffic(event: AuditEvent) -> str:
