@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.policy.load import load
 from core.store.database import Database
+from core.whatif import judge_past
 from tests.integration.api_world import BODY, POLICY, World, client, running
 
 SIGNED = Path(__file__).parents[1] / "fakes" / "signed"
@@ -65,6 +66,9 @@ def test_signature_and_card_are_kept_for_ever_and_decide(served: tuple[World, ht
     facts = api.get(f"/api/v1/promotions/{asked['id']}/evidence").json()
     assert facts["evidence"]["facts"]["candidate"]["card"] == kept["papers"]["card"]
     assert facts["evidence"]["facts"]["candidate"]["signature"] == kept["papers"]["signature"]
+
+    (again,) = judge_past(world.database, world.policy, world.time)
+    assert not again.differs, f"the same policy judges it alike from what was kept: {again.would}"
 
     for statement in ("UPDATE papers SET card = 'x'", "DELETE FROM papers"):
         with pytest.raises(DBAPIError, match="rows of papers are never"), world.database.change() as session:
