@@ -12,11 +12,12 @@ from bot.slack.blocks.card import Message
 from bot.slack.blocks.drift import drift as drift_message
 from bot.slack.blocks.drift import notice_to_owner
 from core.drifting import Drifts
-from core.policy.connections import MLflow
+from core.policy.connections import MLflow, SageMaker
 from core.policy.schema import Policy
 from core.promotions import Promotions
 from core.registration import Registration
 from core.registries.mlflow import MLflowRegistry, connect
+from core.registries.sagemaker import SageMakerRegistry
 from core.store.messages import Claim
 from core.syncing import Registries
 
@@ -57,12 +58,14 @@ class RegistryRoom:
             adapter.close()
 
 
-def build_registries(settings: Settings, policy: Policy) -> dict[str, MLflowRegistry]:
+def build_registries(settings: Settings, policy: Policy) -> dict[str, MLflowRegistry | SageMakerRegistry]:
     """The policy's registries. Raises `SettingsError` naming every secret that is missing or unusable."""
-    adapters, problems = {}, []
+    adapters: dict[str, MLflowRegistry | SageMakerRegistry] = {}
+    problems = []
     for name, registry in policy.registries.items():
-        if not isinstance(registry, MLflow):
-            continue  # refused when the policy is loaded
+        if isinstance(registry, SageMaker):
+            adapters[name] = SageMakerRegistry(name, registry)
+            continue
         try:
             adapters[name] = connect(name, registry, settings.secret)
         except ValueError as error:

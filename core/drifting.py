@@ -61,6 +61,8 @@ class Drifts:
         mode, names = self.mode_of(model), self.policy.stage_names
         if mode is None or mode == "tags-only" or stage not in names:
             return None
+        if mode == "status" and stage != names[-1]:  # a package has one status, whatever its stages
+            return None
         if mode == "stage" and stage not in names[-2:]:  # it has two stages that serve; more of ours would share one
             return None
         return Place(model, mode, registry.target(mode, model, stage, stage == names[-1]))

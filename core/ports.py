@@ -130,11 +130,13 @@ class ForeignVersion:
     """A version of another registry, read whole. `given` can be registered as it is.
 
     `notes` are sentences for people: what was left out or taken for no data, and why. They may hold outside text.
+    `asks` is set where the registry holds it for something that waits for somebody's approval.
     """
 
     registry: str
     given: ModelVersion
     notes: tuple[str, ...] = ()
+    asks: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class NotReady:
 
 @dataclass(frozen=True)
 class Place:
-    """What may be moved past Baton: an alias, a stage or a copy's alias of one model."""
+    """What may be moved past Baton: an alias, a stage, a copy's alias or the approval status of one model."""
 
     model: str
     mode: WriteBackMode
@@ -158,8 +160,8 @@ class Place:
 class WriteBack:
     """What Baton decided, to be recorded in the registry that the version came from.
 
-    `target` is what moves: an alias, a stage, or the model that is copied to; nothing for `tags-only`, which is also how
-    a rejection is recorded. `previous` is the version that `target` held when the decision was made, None for nothing.
+    `target` is what moves: an alias, a stage, the model that is copied to, or the stage that an approval status is for;
+    nothing for `tags-only`, which is also how a rejection is recorded where there is no approval status. `previous` is the version that `target` held when the decision was made, None for nothing.
     `undoes` is set for rollbacks: `previous` is then no version to go back to.
     """
 

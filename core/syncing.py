@@ -15,13 +15,13 @@ from functools import partial
 from sqlalchemy.exc import IntegrityError
 
 from core.domain.errors import NotFound, Refused, Unavailable
-from core.domain.model import Actor
+from core.domain.model import Actor, ModelVersion
 from core.drifting import Drifts
 from core.policy.origins import remembered
 from core.ports import NotReady, Registry
 from core.promotions import Promotions
 from core.registration import Registration
-from core.store import notices, registries, registry, write_backs
+from core.store import notices, promotions, registries, registry, write_backs
 from core.store.registries import Standing, Wanted
 from core.writing_back import WriteBacks
 
@@ -216,10 +216,11 @@ class Registries:
         actor = Actor("registry", there.name, there.name)
         with self.database.read() as session:
             parent = registry.find_model(session, wanted.model)
-            kept = registry.find_version(session, parent.id, str(wanted.number)) if parent else None
-        if kept is not None and kept.registered_by == str(
-            actor
-        ):  # registered before a crash; its tags may differ by now
+            row = registry.find_version(session, parent.id, str(wanted.number)) if parent else None
+            kept = registry.to_model_version(row) if row else None
+        if kept is not None and kept.registered_by != str(actor):
+            kept = None  # it must be the same; else registering it says what differs
+        if kept is not None and self._asked_stage(there.name) is None:  # registered before a crash
             self._settle(wanted, "registered", version_id=kept.id)
             return
         try:
@@ -227,7 +228,9 @@ class Registries:
             if isinstance(found, NotReady):
                 self._wait(wanted, found, now)
                 return
-            version, _ = self.registration.register(actor, found.given)
+            # What was registered before a crash may have other tags by now.
+            version = kept or self.registration.register(actor, found.given)[0]
+            refusal = self._ask(actor, there.name, version) if found.asks else ""
         except Unavailable as away:
             self._wait(wanted, NotReady(away.sentence), now)
             raise
@@ -237,7 +240,25 @@ class Registries:
             self._settle(wanted, "refused", no.sentence)
             self._tell_refused(there.name, wanted.model, no.sentence, now)
         else:
-            self._settle(wanted, "registered", " ".join(found.notes), version.id)
+            self._settle(wanted, "registered", " ".join([*found.notes, refusal]).strip(), version.id)
+
+    def _asked_stage(self, name: str) -> str | None:
+        """The stage that is asked for where the registry waits for an approval."""
+        return getattr(self.policy.registries[name], "request", None)
+
+    def _ask(self, actor: Actor, name: str, version: ModelVersion) -> str:
+        """What waits for approval in the registry is asked for here, once; "" or why it could not be."""
+        stage = self._asked_stage(name)
+        with self.database.read() as session:
+            if stage is None or promotions.ever_asked(session, version.id):  # before a crash, or by a person
+                return ""
+        try:
+            self.promotions.request(actor, version.model, version.version, stage, f"it waits for approval in {name}")
+        except Refused as no:
+            sentence = f"{version.model} {version.version} waits for approval in {name}, and was not asked for here: "
+            self._tell_refused(name, version.model, sentence + no.sentence, self.clock())
+            return sentence + no.sentence
+        return ""
 
     def _wait(self, wanted: Wanted, found: NotReady, now: datetime) -> None:
         if found.final:

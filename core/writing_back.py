@@ -40,7 +40,9 @@ class WriteBacks:
             self._settle(row.id, "nothing", "Another version became the champion meanwhile.", now)
             return
         moves = row.decision in write_backs.MOVES and not overtaken
-        place = self.drifts.place(registry, row.model, row.stage) if moves else None
+        # An approval status is also what says no; of aliases and stages a rejection moves none.
+        told = moves or (self.drifts.mode_of(row.model) == "status" and row.decision not in write_backs.MOVES)
+        place = self.drifts.place(registry, row.model, row.stage) if told else None
         found = ""
         try:
             written = registry.write_back(self._order(registry, row, place))

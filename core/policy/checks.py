@@ -30,16 +30,33 @@ def cross_check(policy: Policy) -> Iterator[Wrong]:
     for pattern, override in policy.models.items():
         if override.registry is not None:
             yield from _known(("models", pattern, "registry"), override.registry, "registry", policy.registries)
+        yield from _write_back(policy, pattern)
         if override.write_back is not None and not policy.registries:
             yield (
                 ("models", pattern, "write_back"),
                 "there is no registry to write back to",
                 "define one under registries",
             )
+    for name, each in policy.registries.items():
+        if each.type == "sagemaker" and each.request is not None:
+            asked: Path = ("registries", name, "request")
+            yield from _known(asked, each.request, "stage", dict.fromkeys(policy.stage_names))
+            if each.request == policy.stage_names[0]:
+                yield asked, "versions arrive there by being registered", "name a later stage"
     yield from _bundles(policy)
     if len(policy.registries) > 1 and not any(each.registry for each in policy.models.values()):
         problem = f"there are {len(policy.registries)}, and no model says which of them is its own"
         yield ("registries",), problem, 'name one in models, such as "*": {registry: NAME}'
+
+
+def _write_back(policy: Policy, pattern: str) -> Iterator[Wrong]:
+    """An alias is MLflow's, an approval status SageMaker's."""
+    said, only = policy.models[pattern], next(iter(policy.registries.values()), None)
+    registry = policy.registries.get(said.registry or "") or (only if len(policy.registries) == 1 else None)
+    fitting = {"sagemaker": ("status", "tags-only"), "mlflow": ("alias", "stage", "copy", "tags-only")}
+    if registry is not None and said.write_back is not None and said.write_back not in fitting[registry.type]:
+        problem = f"{said.write_back} is nothing that a registry of type {registry.type} has"
+        yield ("models", pattern, "write_back"), problem, f"write {' or '.join(fitting[registry.type])}"
 
 
 def _bundles(policy: Policy) -> Iterator[Wrong]:

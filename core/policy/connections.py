@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from core.policy.fields import Duration, EnvName, Name, Part, Url, shown, wrong
 
@@ -56,6 +56,7 @@ Job = Annotated[Name, _shaped(r".+", "a job", "write its path, folders first, su
 Project = Annotated[
     Name, _shaped(r"\d+|[^/]+(/[^/]+)+", "a project", "write its path or its number in quotes, such as acme/serving")
 ]
+Region = Annotated[Name, _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "a region of AWS", "write one such as eu-central-1")]
 User = Annotated[Name, _shaped(r"[^:]+", "a user", "write the user's id, without a colon")]
 
 
@@ -132,11 +133,19 @@ class MLflow(Part):
 
 
 class SageMaker(Part):
-    """Model package groups of one AWS region."""
+    """Model package groups of one AWS region. Credentials are AWS's own matter: environment, profile or role.
+
+    `request` names the stage that packages pending approval are asked for; `metrics` says where in a quality report a
+    metric is, key by key; `buckets` may be read for those reports (SageMaker's own where none is named).
+    """
 
     type: Literal["sagemaker"]
-    region: Name
+    region: Region
     poll: Duration = timedelta(seconds=60)
+    request: Name | None = None
+    metrics: dict[Name, Name] = Field(default_factory=dict)
+    buckets: tuple[Name, ...] = ()
+    endpoint_url: BaseUrl | None = None
 
 
 Registry = Annotated[

@@ -11,7 +11,6 @@ from core.policy import key_files
 from core.policy.checks import cross_check
 from core.policy.document import Document, read
 from core.policy.findings import Finding, PolicyError, Wrong, place
-from core.policy.not_yet import refusals
 from core.policy.schema import Policy
 from core.policy.words import in_words
 
@@ -27,7 +26,7 @@ def load(text: str, name: str = "baton.yml") -> Policy:
     if not isinstance(document.value, dict):
         problem = "the file is empty" if document.value is None else "the file is not a mapping"
         raise PolicyError([Finding(name, 1, "", problem, "begin with version: 1, or let baton init write an example")])
-    wrong: list[Wrong] = [*refusals(document.value), *key_files.write_out(document.value, FilePath(name).parent)]
+    wrong: list[Wrong] = [*key_files.write_out(document.value, FilePath(name).parent)]
     try:
         policy = Policy.model_validate(document.value)
         wrong += cross_check(policy)

@@ -21,7 +21,8 @@ from core.policy.stages import Stage
 
 __all__ = ["EXAMPLE", "Policy", "Stage", "WriteBackMode"]
 
-WriteBackMode = Literal["alias", "stage", "copy", "tags-only"]
+#: `status` is SageMaker's: a package's approval status. The others are MLflow's; `tags-only` is both's.
+WriteBackMode = Literal["alias", "stage", "copy", "status", "tags-only"]
 
 #: What `baton init` writes.
 EXAMPLE = files("core.policy").joinpath("example.yml").read_text(encoding="utf-8")

@@ -24,7 +24,6 @@ from bot.settings import SECRETS, Settings
 from core.domain.lifecycle import ENDS, TRANSITIONS
 from core.domain.model import Actor, State
 from core.policy.load import load
-from core.policy.not_yet import NOT_YET
 from core.policy.schema import Policy
 from core.store import audit
 from core.store.database import Database
@@ -123,15 +122,6 @@ def test_every_key_of_the_policy_is_in_the_reference() -> None:
     for name, part in (schema["$defs"] | {"Policy": schema}).items():
         missing = set(part.get("properties", {})) - named
         assert not missing, f"{missing} of {name}"
-
-
-def test_what_is_not_yet_is_said_and_nothing_else() -> None:
-    readme = read(ROOT / "README.md").partition("Not yet.")[2].partition("##")[0]
-    for entry in NOT_YET:
-        key = entry.place.split(".")[-1]
-        if key in ("strategy", "type"):
-            key = entry.place.split(".")[-2] if key == "strategy" else entry.place.split(".")[0]
-        assert re.search(rf"`[^`]*\b{key}`", readme), f"{entry.place} is not said to be missing"
 
 
 def policies() -> list[tuple[str, str]]:

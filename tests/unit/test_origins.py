@@ -49,7 +49,18 @@ def test_a_model_belongs_to_the_registry_that_it_names_or_to_the_only_one(text: 
             f"registries:\n{LAB}models: {{churn: {{registry: attic}}}}",
             'there is no registry "attic"; define it, or name one of lab.',
         ),
-        ("registries: {aws: {type: sagemaker, region: eu-central-1}}", "does not carry out SageMaker's registry yet"),
+        (
+            "registries: {aws: {type: sagemaker, region: eu-central-1}}\nmodels: {churn: {write_back: alias}}",
+            "alias is nothing that a registry of type sagemaker has; write status or tags-only.",
+        ),
+        (
+            f"registries:\n{LAB}models: {{churn: {{write_back: status}}}}",
+            "status is nothing that a registry of type mlflow has; write alias or stage or copy or tags-only.",
+        ),
+        (
+            "registries: {aws: {type: sagemaker, region: eu-central-1, request: attic}}",
+            "there is no stage",
+        ),
     ],
 )
 def test_a_policy_that_leaves_it_open_is_refused(text: str, said: str) -> None:
