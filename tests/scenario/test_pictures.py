@@ -179,6 +179,7 @@ class TestOverTime:
         [running] = wait(
             lambda: [b for b in images(details(baton, baton.bob, asks)["blocks"]) if told in b["alt_text"]],
             "its picture",
+            90.0,  # the first one looks up the fonts, in a process of its own
         )
         assert "Somebody must say how to go on." in running["alt_text"]
         assert "error_rate has no data, at most 0.02" in running["alt_text"]
@@ -187,7 +188,7 @@ class TestOverTime:
         model.rates = {"7": 0.01}
         baton.click(baton.bob, asks, "Wait longer")
         baton.card(f"{MODEL} 7 is champion of production")
-        [shown] = wait(lambda: pictured(baton, card, told), "the picture of the whole rollout")
+        [shown] = wait(lambda: pictured(baton, card, told), "the picture of the whole rollout", 90.0)
         [block] = images(shown["blocks"])
         assert "Passed: 7 is champion." in block["alt_text"]
         assert "error_rate last 0.01, at most 0.02" in block["alt_text"]

@@ -147,6 +147,8 @@ def test_names_come_out_as_they_were_typed(model: str, version: str) -> None:
     special = {"to", "because", "why", "status", "help", "at", "evidence"}
     if {model.lower(), version.lower()} & special or "&" in model + version:
         return
+    if "=" in version:  # names a member of a bundle; whoever calls a version so asks with the form
+        return
     assert promote_command(f"{model} {version}") == Promote(model, version)
 
 
