@@ -13,7 +13,7 @@ demo: $(VENV)/.run ## the whole of Baton on this machine: local Slack, hook rece
 
 test: $(VENV)/.dev ## lint, types, then every test this machine can run
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest -n $(XDIST) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(XDIST) --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
