@@ -23,7 +23,7 @@ from core.policy.windows import Frozen
 from core.promotions import Promotions
 from core.store import audit, barriers, boards, delegations, messages
 from core.store import promotions as store
-from core.store.boards import NOTHING, UNDECIDED, UNDER_WAY, Ask, Found, Part
+from core.store.boards import NONE_AGED, NOTHING, UNDECIDED, UNDER_WAY, Ageing, Ask, Found, Part
 from core.store.tables import MessageRow, PromotionRow
 
 log = logging.getLogger(__name__)
@@ -74,13 +74,22 @@ class Digest:
     rolled_back: Part = NOTHING
     unreviewed: Part = NOTHING
     asked: Part = NOTHING
+    aged: Ageing = NONE_AGED
     person: str = ""
     head: tuple[int, str] | None = None  #: of the audit chain: its last event and that one's hash
 
     @property
     def nothing(self) -> bool:
         """True when there is nothing that anybody must know."""
-        parts = (self.awaiting, self.rolling_out, self.held_up, self.rolled_back, self.unreviewed, self.asked)
+        parts = (
+            self.awaiting,
+            self.rolling_out,
+            self.held_up,
+            self.rolled_back,
+            self.unreviewed,
+            self.asked,
+            self.aged,
+        )
         return not any(each.count for each in parts)
 
 
@@ -180,7 +189,7 @@ class Boards:
             )
             return Digest(
                 channel, day, now, awaiting, expiring, rolling_out, held_up, rolled_back, unreviewed,
-                head=audit.head(session),
+                aged=boards.ageing(session, channel, LISTED), head=audit.head(session),
             )  # fmt: skip
 
     def personal_digest(self, user_id: str, day: str, now: datetime, listed: int = LISTED) -> Digest:

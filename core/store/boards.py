@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
 from core.domain.model import Kind, State
 from core.domain.views import PromotionView
 from core.store import promotions as store
-from core.store.tables import Champion, DecisionRow, MessageRow, OverrideRow, PromotionRow, Version
+from core.store.review_tables import CertificationRow
+from core.store.tables import (
+    Champion,
+    DecisionRow,
+    MessageRow,
+    OverrideRow,
+    PromotionRow,
+    RegisteredModel,
+    Version,
+)
 
 UNDECIDED = (State.EVALUATING.value, State.AWAITING_APPROVAL.value)
 UNDER_WAY = (State.APPROVED.value, State.DEPLOYING.value, State.VERIFYING.value, State.ROLLING_BACK.value)
@@ -29,6 +38,27 @@ class Part:
 
 
 NOTHING = Part()
+
+
+@dataclass(frozen=True)
+class Aged:
+    """A champion that has served longer on one word than the policy lets it."""
+
+    model: str
+    version: str
+    stage: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Ageing:
+    """As `Part`, of champions past their review date."""
+
+    shown: tuple[Aged, ...] = ()
+    count: int = 0
+
+
+NONE_AGED = Ageing()
 
 
 @dataclass(frozen=True)
@@ -151,8 +181,34 @@ def unreviewed() -> ColumnElement[bool]:
     return PromotionRow.id.in_(select(OverrideRow.promotion_id).where(OverrideRow.reviewed_at.is_(None)))
 
 
+def _asked_about(*columns: Any) -> Select[Any]:
+    """Of champions that are past their review date; each was asked about by a message."""
+    return (
+        select(*columns)
+        .join(Champion, Champion.id == CertificationRow.champion_id)
+        .join(Version, Version.id == Champion.version_id)
+        .join(MessageRow, MessageRow.key == "review:" + cast(CertificationRow.id, String))
+        .where(CertificationRow.state == "open")
+    )
+
+
+def ageing(session: Session, channel: str, limit: int) -> Ageing:
+    """Champions past their review date whose question stands in a channel; who has waited longest comes first."""
+    rows = session.execute(
+        _asked_about(RegisteredModel.name, Version.version, Champion.stage, CertificationRow.since)
+        .join(RegisteredModel, RegisteredModel.id == Version.model_id)
+        .where(MessageRow.channel == channel)
+        .order_by(CertificationRow.since, CertificationRow.id)
+        .limit(limit)
+    ).all()
+    count = session.scalar(
+        _asked_about(func.count()).select_from(CertificationRow).where(MessageRow.channel == channel)
+    )
+    return Ageing(tuple(Aged(*row) for row in rows), count or 0)
+
+
 def busy_channels(session: Session, since: timedelta, now: datetime) -> set[str]:
-    """Channels with a card that still waits, or with something undone lately: those whose digest says something."""
+    """Channels with a card that still waits, something undone lately or an old champion: whose digest says something."""
     query = (
         select(MessageRow.channel)
         .join(PromotionRow, PromotionRow.id == MessageRow.promotion_id)
@@ -162,4 +218,4 @@ def busy_channels(session: Session, since: timedelta, now: datetime) -> set[str]
         )
         .distinct()
     )
-    return set(session.scalars(query))
+    return {*session.scalars(query), *session.scalars(_asked_about(MessageRow.channel).select_from(CertificationRow))}

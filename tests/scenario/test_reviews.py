@@ -9,7 +9,7 @@ import pytest
 
 from bot.local_slack.person import Json, labels, shown_text
 from core.policy.load import PolicyError, load
-from tests.scenario.world import MODEL, POLICY, Baton, wait
+from tests.scenario.world import MODEL, POLICY, PROMO, Baton, wait
 
 RULE = "    review: {after: 90d}\n"
 
@@ -37,6 +37,9 @@ def test_an_old_champion_is_certified_on_fresh_measurements(baton: Baton) -> Non
     assert "Until its fresh measurements pass, nobody can re-certify it." in shown_text(asked)
     assert "Version 7 has no fresh measurements." in shown_text(asked)
     assert labels(asked) == []
+    baton.server.services.boards.want([PROMO], "2026-11-24", baton.clock())
+    said = shown_text(baton.card("Champions past their review date (1)"))
+    assert f"*{MODEL} 7* serves production on one word for 90 days" in said
     story = wait(
         lambda: baton.story(promoted) if "Recertif" in baton.story(promoted) or "📅" in baton.story(promoted) else None,
         "the thread",

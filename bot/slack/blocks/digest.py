@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bot.slack.blocks import card
@@ -12,7 +13,7 @@ from bot.slack.blocks.card import Awaited, Message
 from bot.slack.blocks.text import clip, context, date, escape, header, section
 from core.boards import Digest
 from core.domain.views import PromotionView
-from core.store.boards import Part
+from core.store.boards import Aged, Ageing, Part
 
 #: Under this, a message stays well inside the 13,200 characters that Slack takes.
 BUDGET = 10_000
@@ -46,8 +47,8 @@ def _first_line(facts: Digest) -> str:
 @dataclass(frozen=True)
 class _Lines:
     title: str
-    part: Part
-    line: Callable[[PromotionView], str]
+    part: Part | Ageing
+    line: Callable[[Any], str]
 
 
 def _groups(facts: Digest, awaited: dict[int, Awaited]) -> list[tuple[str, list[_Lines]]]:
@@ -62,7 +63,13 @@ def _groups(facts: Digest, awaited: dict[int, Awaited]) -> list[tuple[str, list[
             "DECIDE",
             [_Lines(order, facts.awaiting, waiting), _Lines("Expiring within a day", facts.expiring, _expiring)],
         ),
-        ("REVIEW", [_Lines("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken)]),
+        (
+            "REVIEW",
+            [
+                _Lines("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken),
+                _Lines("Champions past their review date", facts.aged, partial(_aged, facts.now)),
+            ],
+        ),
         (
             "WATCH",
             [
@@ -131,6 +138,11 @@ def _broken(view: PromotionView) -> str:
     if view.override is None:
         return _name(view)
     return f"{_name(view)} by {card.actor(view.override.actor)}: {escape(view.override.reason, 200)} · `/promote review {view.ref}`"
+
+
+def _aged(now: datetime, champion: Aged) -> str:
+    since = f"on one word for {_age(now - champion.since)}"
+    return f"*{escape(champion.model, 100)} {escape(champion.version, 60)}* serves {escape(champion.stage, 60)} {since}"
 
 
 def _undone(view: PromotionView) -> str:
