@@ -21,7 +21,7 @@ from core.policy.origins import remembered
 from core.ports import NotReady, Registry
 from core.promotions import Promotions
 from core.registration import Registration
-from core.store import notices, promotions, registries, registry, write_backs
+from core.store import notices, registries, registry, write_backs
 from core.store.registries import Standing, Wanted
 from core.writing_back import WriteBacks
 
@@ -250,7 +250,7 @@ class Registries:
         """What waits for approval in the registry is asked for here, once; "" or why it could not be."""
         stage = self._asked_stage(name)
         with self.database.read() as session:
-            if stage is None or promotions.ever_asked(session, version.id):  # before a crash, or by a person
+            if stage is None or registries.ever_asked(session, version.id):  # before a crash, or by a person
                 return ""
         try:
             self.promotions.request(actor, version.model, version.version, stage, f"it waits for approval in {name}")

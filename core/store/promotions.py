@@ -182,11 +182,6 @@ def several(session: Session, ids: Sequence[int]) -> tuple[PromotionView, ...]:
     return tuple(to_view(rows[each]) for each in ids if each in rows)
 
 
-def ever_asked(session: Session, version_id: int) -> bool:
-    """Whether anybody ever asked for a version, for whichever stage."""
-    return session.scalar(select(PromotionRow.id).where(PromotionRow.version_id == version_id).limit(1)) is not None
-
-
 def page(
     session: Session,
     state: str | None = None,

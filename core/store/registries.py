@@ -17,6 +17,7 @@ from core.store.registry_tables import (
     RegistryVersion,
     WriteBackRow,
 )
+from core.store.tables import PromotionRow
 
 #: How long one process may be at work on one registry before another may take it over.
 CLAIM = timedelta(seconds=90)
@@ -309,3 +310,8 @@ def figures(session: Session) -> list[RegistryFigures]:
         RegistryFigures(row.name, row.last_error, row.polled_at, waiting.get(row.name, 0), pending.get(row.name, 0))
         for row in session.scalars(select(RegistryRow).order_by(RegistryRow.name))
     ]
+
+
+def ever_asked(session: Session, version_id: int) -> bool:
+    """Whether anybody ever asked for a version, for whichever stage."""
+    return session.scalar(select(PromotionRow.id).where(PromotionRow.version_id == version_id).limit(1)) is not None

@@ -124,5 +124,5 @@ def refused(call: Any, **arguments: Any) -> str:
 def over_http(receiver: Receiver, clock: Clock) -> LocalSlack:
     """A workspace that delivers to the receiver, with quick retries and a short deadline."""
     return LocalSlack(
-        delivery="http", request_url=receiver.url, clock=clock, event_retries=(0, 0.05, 0.1), ack_seconds=0.4
+        delivery="http", request_url=receiver.url, clock=clock, event_retries=(0, 0.05, 0.1), ack_seconds=1.0
     )

@@ -19,7 +19,8 @@ SECRET, PROMO_ID = "C04SECRET", "C01PROMO"
 OWNED = POLICY.replace('channel: "#ml-promotions"\n', 'channel: "#ml-promotions"\n  owner: dave@example.com\n')
 PRIVATE = OWNED.replace("#ml-promotions", "#secret")
 ROUND, REPORT = "Sent to you directly", "🚧"
-WITHIN = 5.0
+#: `python -m bench e` holds Baton to 5 s; a machine that runs four tests at once gets as long again.
+WITHIN = 10.0
 
 
 @pytest.fixture
