@@ -183,6 +183,7 @@ class World:
             "BATON_CONFIG": str(self._config),
             "BATON_PORT": str(self.port),
             "BATON_LOG_LEVEL": "error",
+            "BATON_PICTURES": "off",
             "SLACK_API_URL": self.outside.api_url,
             "SLACK_BOT_TOKEN": self.outside.token,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,
