@@ -141,7 +141,7 @@ def test_without_a_picture_the_text_stands_there(
     baton.register("7")
     card = baton.ask("7")
 
-    [shown] = wait(lambda: pictured(baton, card, f"Promote {MODEL} to production?"), "the text")
+    [shown] = wait(lambda: pictured(baton, card, f"Promote {MODEL} to production?"), "the text", 90.0)
 
     assert not images(shown["blocks"])
     said = shown_text(shown)
