@@ -115,7 +115,7 @@ class SageMakerRegistry:
 
     def current(self, model: str, mode: WriteBackMode, target: str) -> str | None:
         """The package that serves by its approval: the one that Baton approved last, or a newer one that somebody else
-        approved since. Words where Baton's own is approved no longer.
+        approved since. Where the last one is approved no longer, the one before it; None where there is none.
         """
         if mode != "status":
             return None

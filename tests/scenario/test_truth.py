@@ -19,8 +19,7 @@ SECRET, PROMO_ID = "C04SECRET", "C01PROMO"
 OWNED = POLICY.replace('channel: "#ml-promotions"\n', 'channel: "#ml-promotions"\n  owner: dave@example.com\n')
 PRIVATE = OWNED.replace("#ml-promotions", "#secret")
 ROUND, REPORT = "Sent to you directly", "🚧"
-#: `python -m bench e` holds Baton to 5 s; a machine that runs four tests at once gets as long again.
-WITHIN = 10.0
+WITHIN = 5.0
 
 
 @pytest.fixture
