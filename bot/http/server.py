@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 #: How long requests under way may take to finish when the server stops.
 GRACE_SECONDS = 5
+#: Longer than balancers and Slack keep a connection: whoever reuses one that is closed at that moment loses a click.
+KEEP_ALIVE_SECONDS = 75
 
 
 class AddressTaken(Exception):
@@ -34,6 +36,7 @@ class HttpServer:
                 server_header=False,
                 ws="none",
                 lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

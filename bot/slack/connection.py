@@ -20,9 +20,9 @@ from core.store.turns import urgent
 log = logging.getLogger(__name__)
 
 #: How often the socket is tried: one that died without a word is noticed, and replaced, within a few of these.
-PING_SECONDS = 2.5
+PING_SECONDS = 2.0
 #: How long an answer may take. Also how long the SDK sits on a socket that it has closed before it opens the next one.
-PONG_SECONDS = 2.4
+PONG_SECONDS = 1.5
 #: Clicks at once; the rest waits for its turn.
 CONCURRENCY = 32
 
