@@ -11,6 +11,7 @@ from bot.check_manifest import SCOPES
 from bot.settings import Settings
 from core.policy.findings import Finding
 from core.policy.schema import Policy
+from core.wire import trusted
 
 MOST_PAGES = 50
 
@@ -19,7 +20,9 @@ class _Slack:
     """A few read-only calls of Slack's Web API."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=15)
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=15, verify=trusted()
+        )
         self.scopes: frozenset[str] = frozenset()
 
     def close(self) -> None:

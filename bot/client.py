@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from bot.settings import SettingsError, environment, secret_from
+from core.wire import trusted
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -36,6 +37,7 @@ class Client:
             base_url=f"{self.url}/api/v1",
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=httpx.Timeout(30, connect=5),
+            verify=trusted(),
             trust_env=urlsplit(url).hostname not in LOOPBACK,  # a proxy never leads to this machine
             transport=transport,
         )

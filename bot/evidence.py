@@ -12,7 +12,7 @@ from bot.http.answers import actor, moment, override, version
 from core.domain.model import Measurement, ModelVersion
 from core.domain.views import PromotionView
 from core.evidence_file import Act, Chain, EvidenceFile, Said
-from core.store.promotions import verdict_to_json
+from core.store.views import verdict_to_json
 
 Json = dict[str, Any]
 

@@ -19,11 +19,11 @@ from core.policy.schema import Stage
 from core.promotions import Promotions
 from core.registration import validate_measurements
 from core.store import audit, registry, review_tables
-from core.store import promotions as store
 from core.store.database import Database
 from core.store.review_tables import CertificationRow
 from core.store.tables import Champion
 from core.store.transition import tell
+from core.store.views import verdict_from_json, verdict_to_json
 
 BATON = Actor.system("reviews")
 
@@ -141,7 +141,7 @@ class Certifying:
                 said = f"{shown.model} {shown.version} cannot be re-certified: {' '.join(lacking)} {remedy}"
                 raise Conflict("not-certifiable", said)
             row.state, row.closed_at, row.closed_by, row.closed_by_name = "certified", now, str(actor), actor.name
-            row.verdicts = [store.verdict_to_json(each) for each in verdicts]
+            row.verdicts = [verdict_to_json(each) for each in verdicts]
             session.flush()
             review_tables.message_stale(session, row.id, now)
             sentences = " ".join(each.sentence for each in verdicts)
@@ -157,7 +157,7 @@ class Certifying:
             if row is None:
                 raise NotFound("unknown-certification", "There is no such question any more.")
             champion = session.get_one(Champion, row.champion_id)
-            verdicts = tuple(store.verdict_from_json(each) for each in row.verdicts)
+            verdicts = tuple(verdict_from_json(each) for each in row.verdicts)
             return Certification(
                 id=row.id,
                 model=champion.version.model.name,

@@ -231,7 +231,7 @@ class Decisions:
         self, session: Session, view: PromotionView, actor: Actor, now: datetime, reason: str
     ) -> PromotionView:
         """The promotion leaves its waiting: for good unless enough people approved."""
-        promotion = store.row(session, view.id, bare=True)
+        promotion = store.row(session, view.id)
         counted = view.tally
         if counted is None or not counted.met:
             transition(session, promotion, State.AWAITING_APPROVAL, Event.REJECTED, actor, now, reason)

@@ -28,10 +28,10 @@ from core.engine import Durable
 from core.evaluation import Evaluation
 from core.outcomes import ENDED, Outcomes, ended_sentence
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
-from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import DeploymentRow
 from core.store.transition import record, transition
+from core.store.views import deployment
 from core.targets.cloud_event import Order, requested
 
 log = logging.getLogger(__name__)
@@ -245,7 +245,7 @@ class Deployments:
         with self.database.change() as session:
             row = _row(session, deployment_id)
             if row.report == state and state != "in_progress":
-                return Reported(store.deployment_view(row), False, f"D-{row.id} was reported {state} already.")
+                return Reported(deployment(session, row.id), False, f"D-{row.id} was reported {state} already.")
             if row.state in ENDED:
                 raise Conflict("deployment-ended", ended_sentence(row))
             if row.state == DeploymentState.PENDING:
@@ -254,7 +254,7 @@ class Deployments:
                 sentence = f"D-{row.id} was reported {row.report} already; {state} changes nothing."
                 if state != "in_progress":
                     raise Conflict("deployment-reported", sentence)
-                return Reported(store.deployment_view(row), False, sentence)
+                return Reported(deployment(session, row.id), False, sentence)
             news = (row.report, row.url, row.message) != (state, url or row.url, message or row.message)
             row.report, row.url, row.message = state, url or row.url, message or row.message
             row.sent_at = row.sent_at or now
@@ -263,8 +263,7 @@ class Deployments:
                 who = Actor("target", row.target, row.target)
                 record(session, row.promotion, "deployment_reported", who, now, data, row.id)
                 self.workflows.wake(session, row.id)
-            session.flush()
-            return Reported(store.deployment_view(row), True)
+            return Reported(deployment(session, row.id), True)
 
     # -- the watchdog --------------------------------------------------------------------------------------------
 

@@ -199,8 +199,7 @@ class Drifts:
             transition(session, promotion, State.EVALUATING, Event.ADOPTED, actor, now, reason, facts)
             row.promotion_id = promotion.id
             drifts.close(session, row, "adopted", actor, now)
-            session.refresh(promotion)
-            return store.to_view(promotion)
+            return store.load(session, promotion.id)
 
     def _refuse(self, actor: Actor, drift_id: int) -> datetime:
         """The time of the act. Raises `NotAllowed` for whoever may neither roll back nor approve."""

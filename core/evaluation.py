@@ -23,6 +23,7 @@ from core.store import feature_tables, messages
 from core.store import promotions as store
 from core.store.tables import PolicyText, PromotionRow
 from core.store.transition import record, transition
+from core.store.views import verdict_to_json
 
 GATES = Actor.system("gates")
 EVIDENCE = Actor.system("evidence")
@@ -106,7 +107,7 @@ class Evaluation:
     ) -> tuple[tuple[Verdict, ...], dict[str, Any]]:
         """Keep the gates' verdicts; they, and what the audit is to know of them."""
         verdicts = found.verdicts()
-        promotion.verdicts = [store.verdict_to_json(verdict) for verdict in verdicts]
+        promotion.verdicts = [verdict_to_json(verdict) for verdict in verdicts]
         session.flush()
         return verdicts, {"evidence_digest": promotion.evidence_digest, "verdicts": promotion.verdicts}
 

@@ -15,6 +15,7 @@ from core.policy import evidence
 from core.store import audit
 from core.store import promotions as store
 from core.store.tables import Champion, DecisionRow, DelegationRow, PolicyText, PromotionRow, RolloutRow
+from core.store.views import to_decision
 
 Json = dict[str, Any]
 
@@ -71,19 +72,19 @@ class EvidenceFile:
 
 def collect(session: Session, promotion_id: int, now: datetime) -> EvidenceFile:
     """The evidence of one promotion as it is now. Raises `NotFound`."""
-    row = store.row(session, promotion_id)
+    row, view = store.row(session, promotion_id), store.load(session, promotion_id)
     kept = session.get(PolicyText, row.policy_version)
     mine = (Champion.promotion_id == row.id, Champion.model_id == row.model_id)  # of a bundle not each member
     served = session.scalars(select(Champion).where(*mine).order_by(Champion.id))
     return EvidenceFile(
         made_at=now,
-        promotion=store.to_view(row),
+        promotion=view,
         policy=(kept.text, kept.loaded_at) if kept else None,
         facts=row.evidence,
         decisions=tuple(_said(session, each) for each in row.decisions),
         deployments=tuple(
-            Act(store.deployment_view(each), each.step, each.run, each.tried_at, member=row.members is not None)
-            for each in row.deployments
+            Act(seen, each.step, each.run, each.tried_at, member=row.members is not None)
+            for seen, each in zip(view.deployments, row.deployments, strict=True)
         ),
         rollout=_rollout(row.rollout),
         served=tuple((each.since, each.until, f"P-{each.ended_by}" if each.ended_by else None) for each in served),
@@ -92,7 +93,7 @@ def collect(session: Session, promotion_id: int, now: datetime) -> EvidenceFile:
 
 
 def _said(session: Session, row: DecisionRow) -> Said:
-    decision = store.to_decision(row)
+    decision = to_decision(row)
     delegated = None
     if decision.principal is not None:
         delegated = session.execute(

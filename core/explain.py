@@ -7,7 +7,7 @@ from core.judging import Judgement
 from core.policy import approvals
 from core.policy.schema import Policy
 from core.ports import Directory
-from core.store import promotions as store
+from core.store.views import given_on
 
 
 def gate_blocker(verdict: Verdict) -> Blocker:
@@ -26,7 +26,7 @@ def approval_blockers(found: Judgement, policy: Policy, directory: Directory) ->
         sentence = "Nobody needs to approve: with every gate passed it goes ahead."
         return [Blocker("approvals", "approvals", False, sentence)]
     mine = found.active if found.active and found.active.version_id == found.version.id else None
-    given = store.to_view(mine).decisions if mine else ()
+    given = given_on(mine) if mine else ()
     counted = approvals.tally(rule, given)
     members = {s.group: directory.members(list(policy.groups.get(s.group, []))) for s in counted.seats}
     asked_by = Actor.parse(found.active.requester) if found.active else Actor("", "")

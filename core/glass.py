@@ -21,6 +21,7 @@ from core.promotions import Promotions
 from core.store import promotions as store
 from core.store.tables import OverrideRow, PromotionRow
 from core.store.transition import record, transition
+from core.store.views import given_on
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ class Glass:
             event = {"bypassed": list(bypassed), **seen}
             transition(session, promotion, State(promotion.state), Event.GLASS_BROKEN, actor, now, reason, event)
             self.promotions.evaluation.release(session, promotion, now)
-            session.refresh(promotion)
-            return store.to_view(promotion)
+            return store.load(session, promotion.id)
 
     def review(self, actor: Actor, promotion_id: int, words: str = "") -> PromotionView:
         """Somebody else has looked at it. Raises `Refused`."""
@@ -113,7 +113,7 @@ class Glass:
             override.review = words
             record(session, promotion, "glass_reviewed", actor, now, {"reason": words})
             session.flush()
-            return store.to_view(promotion)
+            return store.load(session, promotion.id)
 
     def unreviewed(self, session: Session) -> list[int]:
         """Promotions that nobody has reviewed yet, oldest first."""
@@ -130,7 +130,7 @@ class Glass:
         failing = [verdict.sentence for verdict in found.verdicts() if verdict.decides]
         rule = found.stage.approvals
         if rule is None or not rule.automatic:
-            given = store.to_view(mine).decisions if mine else ()
+            given = given_on(mine) if mine else ()
             counted = approvals.tally(rule, given)
             if not counted.met:
                 failing.append(counted.sentence)

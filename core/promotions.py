@@ -63,7 +63,7 @@ class Promotions:
                 asked = {"reason": reason, "policy_version": self.policy.digest}
                 record(session, promotion, "requested", actor, now, asked)
                 self.evaluation.evaluate(session, promotion, found, now)
-                return store.to_view(promotion)
+                return store.load(session, promotion.id)
         except IntegrityError as error:
             raise Conflict(
                 "already-active", f"Somebody else asked to promote {model} to {stage} just now; look at theirs first."
@@ -104,9 +104,8 @@ class Promotions:
                 transition(session, promotion, state, Event.CANCELLED, actor, now, reason)
                 drop_deployments(promotion, now, reason)
             else:
-                raise Conflict("not-waiting", store.to_view(promotion).standing)
-            session.refresh(promotion)
-            return store.to_view(promotion)
+                raise Conflict("not-waiting", store.load(session, promotion.id).standing)
+            return store.load(session, promotion.id)
 
     def _refuse_cancel(self, actor: Actor, view: PromotionView) -> None:
         may_stop = actor.kind != "user" or str(actor) == str(view.requester)

@@ -91,7 +91,7 @@ def _told(
 def _write(
     promotions: Promotions, session: Session, promotion_id: int, told: Iterable[tuple[str, Person]], now: datetime
 ) -> None:
-    promotion = store.row(session, promotion_id, lock=True, bare=True)
+    promotion = store.row(session, promotion_id, lock=True)
     rule = Stage.from_rules(promotion.rules).approvals
     if promotion.state != State.AWAITING_APPROVAL or rule is None or promotion.expires_at is None:
         promotion.nudge_at = None

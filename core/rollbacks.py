@@ -68,11 +68,10 @@ class Rollbacks:
             if active is not None and State(active.state) in UNDER_WAY:
                 self.promotions.abort(session, active, actor, now, reason)
                 self._hold(session, active, actor, reason, now)
-                session.flush()
-                return store.to_view(active)
+                return store.load(session, active.id)
             if active is not None:
                 self.promotions.supersede(session, active, actor, now, f"{model} was rolled back in {found.name}")
-            return store.to_view(self._open(session, actor, found, plan, target, reason, now))
+            return store.load(session, self._open(session, actor, found, plan, target, reason, now).id)
 
     def _hold(self, session: Session, promotion: PromotionRow, actor: Actor, reason: str, now: datetime) -> None:
         """What was just rolled back is not to be promoted again by a program (Kargo's holds)."""

@@ -221,8 +221,7 @@ class Rollouts:
                 raise Conflict("going-back", f"{view.ref} is being rolled back; its card shows how far it is.")
             act(session, promotion, rollout, actor, now)
             session.flush()
-            session.refresh(promotion)
-            return store.to_view(promotion)
+            return store.load(session, promotion.id)
 
     def _refuse(self, actor: Actor, view: PromotionView) -> None:
         self.promotions.permissions.refuse_steer(actor, view.stage)

@@ -7,9 +7,19 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import httpx
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities that every HTTPS connection goes by: those of httpx, or what SSL_CERT_FILE or SSL_CERT_DIR names.
+
+    Read once, since that takes up to a tenth of a second.
+    """
+    return httpx.create_ssl_context()
 
 
 def trouble(error: Exception) -> str:

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fastapi._compat.v2
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine, create_engine, make_url, text
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
@@ -52,7 +54,23 @@ def _compile_once() -> None:
     Engine.__init__ = prepare  # type: ignore[method-assign]
 
 
+def _adapt_once() -> None:
+    """FastAPI has pydantic build a validator for each parameter of each route of each app: most of a server's start. They
+    depend on nothing but the declaration, so all servers here share them.
+    """
+    built: dict[Any, TypeAdapter[Any]] = {}
+
+    def adapter(declared: Any, **options: Any) -> TypeAdapter[Any]:
+        key = (declared.__origin__, repr(declared.__metadata__), repr(options))
+        if key not in built:
+            built[key] = TypeAdapter(declared, **options)
+        return built[key]
+
+    fastapi._compat.v2.TypeAdapter = adapter  # type: ignore[misc,assignment]
+
+
 _compile_once()
+_adapt_once()
 
 
 def _prepare(url: str | URL) -> None:
@@ -104,6 +122,14 @@ def postgres_template(postgres_server: URL) -> URL:
 
 
 @pytest.fixture(scope="session")
+def made_of(postgres_template: URL) -> _Made:
+    """What a database that is as good as new is made of."""
+    engine = create_engine(postgres_template, poolclass=NullPool)
+    with engine.connect() as connection:
+        return _made(connection)
+
+
+@pytest.fixture(scope="session")
 def new_database(request: pytest.FixtureRequest) -> Callable[[str, Path], str]:
     """`new_database(dialect, folder)` makes one and returns its URL."""
     numbers = itertools.count(1)
@@ -136,38 +162,45 @@ def database_url(
     if request.param == "sqlite":
         yield new_database("sqlite", tmp_path)
         return
-    template: URL = request.getfixturevalue("postgres_template")
+    made_of: _Made = request.getfixturevalue("made_of")
     url = emptied.pop() if emptied else new_database("postgresql", tmp_path)
     yield url
-    if _empty(make_url(url), template):
+    if _empty(make_url(url), made_of):
         emptied.append(url)
 
 
-def _empty(url: URL, template: URL) -> bool:
+def _empty(url: URL, made_of: _Made) -> bool:
     """Make a database as its template is; False, and it is gone, where it is made of other things by now."""
-    leave = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    _sql(url, leave)
-    if _made_of(url) != _made_of(template):
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(_LEAVE))
+        same = _made(connection) == made_of
+        if same:
+            connection.execute(text(_EMPTY))
+    if not same:
         _sql(url.set(database="postgres"), f"DROP DATABASE {url.database} WITH (FORCE)")
-        return False
-    _sql(url, _EMPTY)
-    return True
+    return same
 
 
-def _made_of(url: URL) -> list[tuple[Any, ...]]:
+_LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+def _made(connection: Connection) -> _Made:
     """Tables, indexes and sequences, the triggers that watch over them, and what the migrations wrote down."""
     try:
-        return _sql(
-            url,
-            "SELECT count(*), (SELECT count(*) FROM pg_trigger WHERE tgenabled = 'O'), "
-            "(SELECT string_agg(version_num, ' ') FROM alembic_version), "
-            "(SELECT string_agg(each::text, ' ') FROM dbos.dbos_migrations AS each) FROM pg_class "
-            "WHERE relnamespace IN ('public'::regnamespace, 'dbos'::regnamespace)",
-        )
+        found = connection.execute(text(_MADE_OF))
     except ProgrammingError:  # not even these tables are there
-        return []
+        return None
+    return tuple(found.one())
 
 
+_Made = tuple[Any, ...] | None
+_MADE_OF = """
+SELECT count(*), (SELECT count(*) FROM pg_trigger WHERE tgenabled = 'O'),
+    (SELECT string_agg(version_num, ' ') FROM alembic_version),
+    (SELECT string_agg(each::text, ' ') FROM dbos.dbos_migrations AS each)
+FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'dbos'::regnamespace)
+"""
 #: What the migrations wrote down of themselves stays. To delete is quicker than to truncate, but leaves what is dead behind.
 _EMPTY = """
 DO $$ DECLARE each record; BEGIN

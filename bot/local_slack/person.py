@@ -27,6 +27,7 @@ class Person:
     def __init__(self, slack_url: str, user: str, timeout: float = 30.0) -> None:
         self.user = user
         self.last: Json = {}
+        self._channels: dict[str, str] = {}
         # Plain HTTP on loopback: without verify=False every client would first build a TLS context, 100 ms.
         self._http = httpx.Client(base_url=slack_url, timeout=timeout, trust_env=False, verify=False)  # noqa: S501
 
@@ -58,11 +59,15 @@ class Person:
 
     def channel_id(self, channel: str) -> str:
         """The id for an id, a #name or a name; "app" is the direct messages with the app."""
-        rows = self.state()["channels"]
-        for row in rows:
-            if channel in (row["id"], f"#{row['name']}", row["name"]) or (channel == "app" and row["app_dm"]):
-                return str(row["id"])
-        raise NotThere(f"no channel {channel}; there are {[r['name'] for r in rows]}")
+        if channel not in self._channels:
+            rows = self.state()["channels"]
+            for row in rows:
+                if channel in (row["id"], f"#{row['name']}", row["name"]) or (channel == "app" and row["app_dm"]):
+                    self._channels[channel] = str(row["id"])
+                    break
+            else:
+                raise NotThere(f"no channel {channel}; there are {[r['name'] for r in rows]}")
+        return self._channels[channel]
 
     def command(self, channel: str, text: str) -> Json:
         """Types a slash command; gives {ok, error?}."""
@@ -100,15 +105,15 @@ class Person:
     def wait_for(self, look: Callable[[], T | None], timeout: float = 10.0, what: str = "") -> T:
         """Looks again after every change until `look` gives something. Raises NotThere after `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        seq = self.get("wait", since=-1, timeout=0)["seq"]
         while True:
-            seq = self.get("wait", since=-1, timeout=0)["seq"]
             found = look()
             if found is not None:
                 return found
             left = deadline - time.monotonic()
             if left <= 0:
                 raise NotThere(f"{self.user} waited {timeout} s for {what or 'something'}")
-            self.get("wait", since=seq, timeout=min(left, _POLL_SECONDS))
+            seq = self.get("wait", since=seq, timeout=min(left, _POLL_SECONDS))["seq"]
 
     def wait_for_message(
         self,

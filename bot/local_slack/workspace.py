@@ -56,7 +56,7 @@ class Message:
                 self.elements[(block["block_id"], element["action_id"])] = element
 
     def as_slack(self, *, metadata: bool = False) -> Json:
-        """The message as the Web API and the payloads carry it."""
+        """The message as the Web API and the payloads carry it, for reading only: nothing of it is copied."""
         body: Json = {"user": self.user, "type": "message", "ts": self.ts, "text": self.text, "team": TEAM_ID}
         if self.by_app:
             body |= {"bot_id": BOT_ID, "app_id": APP_ID}
@@ -74,7 +74,7 @@ class Message:
             body["reactions"] = [{"name": n, "users": u, "count": len(u)} for n, u in self.reactions.items()]
         if metadata and self.metadata:
             body["metadata"] = self.metadata
-        return copy.deepcopy(body)
+        return body
 
 
 @dataclass

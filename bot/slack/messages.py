@@ -162,9 +162,10 @@ class Messages:
     def _write(self, message_id: int) -> None:
         now = self.clock()
         with self.database.note() as session:
-            claimed = store.claim(session, message_id, now)
-        if claimed is None:
+            claims = store.claim(session, [message_id], now)
+        if not claims:
             return  # shown meanwhile, or somebody else is at it
+        claimed = claims[0]
         if claimed.kind == "digest" and now - claimed.created_at > OUTDATED:
             self._give_up(claimed)
             return
@@ -184,9 +185,7 @@ class Messages:
         """What happened since the thread was written last, in one message and in order."""
         now = self.clock()
         with self.database.note() as session:
-            # An earlier line that somebody else is at must come first, so nothing after it is taken.
-            claims = list(itertools.takewhile(bool, (store.claim(session, each, now) for each in ids)))
-        lines = [claimed for claimed in claims if claimed is not None]
+            lines = store.claim_lines(session, ids, now)
         if not lines:
             return
         with self.database.read() as session:

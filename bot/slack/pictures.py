@@ -142,8 +142,8 @@ class Pictures:
             if self._stopping.is_set():
                 return
             with self.database.note() as session:
-                claimed = store.claim(session, message_id, self.clock())
-            if claimed is not None:
+                claims = store.claim(session, [message_id], self.clock())
+            for claimed in claims:
                 self._write(claimed)
 
     def _write(self, claimed: store.Claim) -> None:

@@ -17,7 +17,7 @@ import httpx
 
 from core.domain.errors import Conflict, NotFound, Unavailable
 from core.policy.connections import MLflow
-from core.wire import Deadline, trouble
+from core.wire import Deadline, trouble, trusted
 
 API = "/api/2.0/mlflow/"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -83,6 +83,7 @@ class Rest:
         # Redirects are not followed: the credentials go where the policy says, and nowhere else. Each call has its own
         # connection, which its deadline cuts off.
         self._client = httpx.Client(
+            verify=trusted(),
             trust_env=False,
             follow_redirects=False,
             headers=headers,

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, tuple_
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from core.domain.model import Kind, State
 from core.domain.views import PromotionView
-from core.store import promotions as store
 from core.store.review_tables import CertificationRow
 from core.store.tables import (
     Champion,
@@ -23,6 +22,7 @@ from core.store.tables import (
     RegisteredModel,
     Version,
 )
+from core.store.views import several
 
 UNDECIDED = (State.EVALUATING.value, State.AWAITING_APPROVAL.value)
 UNDER_WAY = (State.APPROVED.value, State.DEPLOYING.value, State.VERIFYING.value, State.ROLLING_BACK.value)
@@ -72,8 +72,7 @@ class Found:
 def load(session: Session, *found: Found) -> tuple[Part, ...]:
     """What was found for each part of a board, loaded together."""
     ids = list(dict.fromkeys(each for part in found for each in part.ids))
-    query = select(PromotionRow).options(selectinload(PromotionRow.champion_version)).where(PromotionRow.id.in_(ids))
-    views = {row.id: store.to_view(row) for row in (session.scalars(query) if ids else ())}
+    views = {view.id: view for view in several(session, ids)}
     return tuple(Part(tuple(views[each] for each in part.ids if each in views), part.count) for part in found)
 
 

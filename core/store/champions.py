@@ -12,9 +12,9 @@ from sqlalchemy import Integer, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.model import Actor, Decision, DecisionKind, Kind, Override
-from core.store.promotions import to_decision, to_override
 from core.store.registry import model_row, storable
 from core.store.tables import Champion, DecisionRow, OverrideRow, PromotionRow, RegisteredModel, Version
+from core.store.views import to_decision, to_override
 
 
 @dataclass(frozen=True)

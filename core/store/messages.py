@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,13 @@ _CARDS_STALE = (
 )
 _CHANNEL = select(_MESSAGES.c.channel).where(_MESSAGES.c.key == bindparam("card"))
 _ADD = insert(_MESSAGES)  # type: ignore[arg-type]
+_ONE = update(_MESSAGES).where(_MESSAGES.c.id == bindparam("message"))  # type: ignore[arg-type]
+_POSTING = _ONE.values(posting_since=bindparam("now"))
+_SHOWN = _ONE.values(
+    shown=bindparam("as_claimed"), posted_channel=bindparam("where"), ts=bindparam("post"), posting_since=None,
+    claimed_until=None, attempts=0, last_error="",
+)  # fmt: skip
+_LET_GO = _ONE.values(claimed_until=None, attempts=_MESSAGES.c.attempts - 1)
 
 
 def went_stale(session: Session, subject: int) -> None:
@@ -206,6 +214,18 @@ class Claim:
         return self.channel.startswith(("U", "W"))
 
 
+_CLAIM = (
+    update(_MESSAGES)  # type: ignore[arg-type]
+    .where(
+        _MESSAGES.c.id.in_(bindparam("ids", expanding=True)),
+        _MESSAGES.c.shown < _MESSAGES.c.wanted,
+        or_(_MESSAGES.c.claimed_until.is_(None), _MESSAGES.c.claimed_until < bindparam("now")),
+    )
+    .values(claimed_until=bindparam("until"), attempts=_MESSAGES.c.attempts + 1)
+    .returning(*(_MESSAGES.c[field.name] for field in fields(Claim)))
+)
+
+
 def due_subjects(session: Session, now: datetime, limit: int = 200) -> list[int]:
     """Whose messages are stale, due and nobody's work: promotion ids, and `-id` of messages that belong to none."""
     rows = session.execute(
@@ -237,25 +257,20 @@ def stale_of(session: Session, promotion_id: int, now: datetime) -> tuple[list[i
     return cards, [row.id for row in lines] if lines and lines[0].due_at <= now else [], directs
 
 
-def claim(session: Session, message_id: int, now: datetime) -> Claim | None:
-    """Take a stale message to write it; None when it is not stale, or somebody else is at it."""
-    taken = session.execute(
-        update(MessageRow)
-        .where(
-            MessageRow.id == message_id,
-            MessageRow.shown < MessageRow.wanted,
-            or_(MessageRow.claimed_until.is_(None), MessageRow.claimed_until < now),
-        )
-        .values(claimed_until=now + CLAIM, attempts=MessageRow.attempts + 1)
-        .execution_options(synchronize_session=False)
-    )
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
-        return None
-    row = session.get_one(MessageRow, message_id, populate_existing=True)
-    return Claim(
-        row.id, row.key, row.kind, row.promotion_id, row.channel, row.posted_channel, row.ts, dict(row.body),
-        row.wanted, row.shown, row.attempts, row.posting_since, row.last_error, row.created_at,
-    )  # fmt: skip
+def claim(session: Session, ids: Sequence[int], now: datetime) -> list[Claim]:
+    """Take messages to write them, in the order of `ids`; without those that are not stale, or that somebody is at."""
+    taken = session.execute(_CLAIM, {"ids": list(ids), "now": now, "until": now + CLAIM})
+    found = {row.id: Claim(*row) for row in taken}
+    return [found[each] for each in ids if each in found]
+
+
+def claim_lines(session: Session, ids: Sequence[int], now: datetime) -> list[Claim]:
+    """As `claim`, for lines of one thread: after one that somebody else is at, none is taken, since it must come first."""
+    taken = claim(session, ids, now)
+    mine = [claimed for claimed, wanted in zip(taken, ids, strict=False) if claimed.id == wanted]
+    for claimed in taken[len(mine) :]:
+        session.execute(_LET_GO, {"message": claimed.id})
+    return mine
 
 
 def release(session: Session) -> None:
@@ -265,24 +280,12 @@ def release(session: Session) -> None:
 
 def posting(session: Session, claimed: Claim, now: datetime) -> None:
     """About to post for the first time: from here on an answer may be lost."""
-    session.execute(update(MessageRow).where(MessageRow.id == claimed.id).values(posting_since=now))
+    session.execute(_POSTING, {"message": claimed.id, "now": now})
 
 
 def shown(session: Session, claimed: Claim, channel: str, ts: str) -> None:
     """Slack said yes: `wanted` as it was when claimed is on show. What became stale since stays stale."""
-    session.execute(
-        update(MessageRow)
-        .where(MessageRow.id == claimed.id)
-        .values(
-            shown=claimed.wanted,
-            posted_channel=channel,
-            ts=ts,
-            posting_since=None,
-            claimed_until=None,
-            attempts=0,
-            last_error="",
-        )
-    )
+    session.execute(_SHOWN, {"message": claimed.id, "as_claimed": claimed.wanted, "where": channel, "post": ts})
 
 
 def put_off(session: Session, claimed: Claim, until: datetime, error: str, lost_answer: bool) -> None:

@@ -16,7 +16,6 @@ from core.policy.occupancy import Stretch
 from core.policy.whatif import WAITS, Past, PastBarrier
 from core.store.feature_tables import looks_of
 from core.store.paper_tables import PapersRow
-from core.store.promotions import to_decision
 from core.store.registry import lineage_from_json
 from core.store.tables import (
     AuditEvent,
@@ -29,6 +28,7 @@ from core.store.tables import (
     RegisteredModel,
     Version,
 )
+from core.store.views import to_decision
 
 #: The events whose moment a judgement asks for; `evidence_changed` makes the earlier ones void.
 EVENTS = (

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session, defaultload, lazyload
@@ -16,34 +14,23 @@ from core.domain.lifecycle import ACTIVE
 from core.domain.model import (
     Actor,
     Decision,
-    DecisionKind,
-    DeploymentState,
     Kind,
-    Limit,
     ModelVersion,
-    Outcome,
-    Override,
-    State,
-    Tally,
-    Verdict,
 )
-from core.domain.views import DeploymentView, MemberView, PromotionView, RolloutView
+from core.domain.views import PromotionView
 from core.policy import occupancy
-from core.policy.approvals import tally
 from core.policy.eligibility import Served
 from core.policy.occupancy import Stretch
 from core.policy.schema import Stage
-from core.store.registry import lineage_from_json, to_model_version
+from core.store.registry import lineage_from_json
 from core.store.tables import (
     Champion,
     DecisionRow,
-    DeploymentRow,
-    OverrideRow,
     PromotionRow,
     RegisteredModel,
-    RolloutRow,
     Version,
 )
+from core.store.views import count, several, to_decision, to_view
 
 ACTIVE_STATES = tuple(state.value for state in ACTIVE)
 
@@ -60,13 +47,13 @@ _CLAIMED = (
     .where(_P.c.id == bindparam("id"))
     .with_for_update(of=_P)
 )  # fmt: skip
-_BARE = (
-    lazyload(PromotionRow.decisions),
-    lazyload(PromotionRow.deployments),
-    lazyload(PromotionRow.override),
-    lazyload(PromotionRow.rollout),
-    defaultload(PromotionRow.version).lazyload(Version.measurements),
+#: What hangs on it is read when it is asked for.
+_ROW = (
+    select(PromotionRow)
+    .where(PromotionRow.id == bindparam("id"))
+    .options(lazyload(PromotionRow.decisions), defaultload(PromotionRow.version).lazyload(Version.measurements))
 )
+_LOCKED_ROW = _ROW.with_for_update(of=PromotionRow)
 _CHAMPION_ID = select(Champion.__table__.c.version_id).where(
     Champion.__table__.c.model_id == bindparam("model"),
     Champion.__table__.c.stage == bindparam("stage"),
@@ -94,17 +81,10 @@ def number(ref: str, letter: str = "P") -> int:
     return int(match[1])
 
 
-def row(session: Session, promotion_id: int, lock: bool = False, bare: bool = False) -> PromotionRow:
-    """The promotion's row, claimed for this transaction when `lock`; what hangs on it only when asked for where `bare`.
-
-    Raises `NotFound`.
-    """
-    query = select(PromotionRow).where(PromotionRow.id == promotion_id)
-    if bare:
-        query = query.options(*_BARE)
-    if lock:
-        query = query.with_for_update(of=PromotionRow)
-    found = session.scalar(query)
+def row(session: Session, promotion_id: int, lock: bool = False) -> PromotionRow:
+    """The promotion's row, claimed for this transaction when `lock`. Raises `NotFound`."""
+    query = _LOCKED_ROW if lock else _ROW
+    found = session.scalar(query, {"id": promotion_id})
     if found is None:
         raise _unknown(promotion_id)
     return found
@@ -134,7 +114,7 @@ def claim(session: Session, promotion_id: int) -> PromotionView:
         found.name, found.version, found.artifact_uri, found.digest, lineage_from_json(found.lineage),
         tags=found.tags, registered_by=found.registered_by, registered_at=found.registered_at, id=found.version_id,
     )  # fmt: skip
-    return _view(found, version, None, tuple(map(to_decision, session.execute(_DECISIONS, {"id": promotion_id}))), ())
+    return to_view(found, version, None, tuple(map(to_decision, session.execute(_DECISIONS, {"id": promotion_id}))), ())
 
 
 def add_decision(session: Session, view: PromotionView, decision: Decision) -> PromotionView:
@@ -157,7 +137,7 @@ def add_decision(session: Session, view: PromotionView, decision: Decision) -> P
     }
     session.execute(_ADD_DECISION, row)
     decisions = (*view.decisions, decision)
-    return replace(view, decisions=decisions, tally=_tally(view.kind, Stage.from_rules(view.rules), decisions))
+    return replace(view, decisions=decisions, tally=count(view.kind, Stage.from_rules(view.rules), decisions))
 
 
 def void_decisions(
@@ -173,13 +153,10 @@ def void_decisions(
 
 def load(session: Session, promotion_id: int) -> PromotionView:
     """One promotion. Raises `NotFound`."""
-    return to_view(row(session, promotion_id))
-
-
-def several(session: Session, ids: Sequence[int]) -> tuple[PromotionView, ...]:
-    """Promotions by their ids, in that order."""
-    rows = {each.id: each for each in session.scalars(select(PromotionRow).where(PromotionRow.id.in_(list(ids))))}
-    return tuple(to_view(rows[each]) for each in ids if each in rows)
+    found = several(session, [promotion_id])
+    if not found:
+        raise _unknown(promotion_id)
+    return found[0]
 
 
 def page(
@@ -191,7 +168,7 @@ def page(
     limit: int = 50,
 ) -> list[PromotionView]:
     """Promotions, newest first, below id `before`. `state` is a state's name or `active`."""
-    query = select(PromotionRow).order_by(PromotionRow.id.desc()).limit(limit)
+    query = select(PromotionRow.id).order_by(PromotionRow.id.desc()).limit(limit)
     if state == "active":
         query = query.where(PromotionRow.state.in_(ACTIVE_STATES))
     elif state:
@@ -204,7 +181,7 @@ def page(
         query = query.where(PromotionRow.stage == stage)
     if before is not None:
         query = query.where(PromotionRow.id < before)
-    return [to_view(found) for found in session.scalars(query)]
+    return list(several(session, list(session.scalars(query))))
 
 
 def active(session: Session, model_id: int, stage: str) -> PromotionRow | None:
@@ -261,136 +238,3 @@ def champions(session: Session, model: str | None = None, limit: int = 30) -> li
     if model:
         query = query.where(RegisteredModel.name == model)
     return [(name, row.stage, row.version.version) for name, row in session.execute(query)]
-
-
-def to_view(found: PromotionRow) -> PromotionView:
-    """A row and what hangs on it, as one frozen value."""
-    return _view(
-        found,
-        to_model_version(found.version, texts=False),
-        to_model_version(found.champion_version, texts=False) if found.champion_version else None,
-        tuple(to_decision(decision) for decision in found.decisions),
-        tuple(deployment_view(each) for each in found.deployments),
-        to_override(found.override),
-        _rollout(found.rollout),
-    )
-
-
-def _view(
-    found: Any, version: ModelVersion, champion: ModelVersion | None,
-    said: tuple[Decision, ...], deployments: tuple[DeploymentView, ...], override: Override | None = None,
-    rollout: RolloutView | None = None,
-) -> PromotionView:  # fmt: skip
-    """`found` has the columns of a promotion: its row, or what `_CLAIMED` selects."""
-    decisions = tuple(each for each in said if not each.void)
-    return PromotionView(
-        id=found.id,
-        kind=Kind(found.kind),
-        state=State(found.state),
-        model=version.model,
-        version=version,
-        champion=champion,
-        stage=found.stage,
-        requester=Actor.parse(found.requester, found.requester_name),
-        reason=found.reason,
-        verdicts=tuple(verdict_from_json(each) for each in found.verdicts),
-        decisions=decisions,
-        tally=_tally(Kind(found.kind), Stage.from_rules(found.rules), decisions),
-        rules=found.rules,
-        policy_version=found.policy_version,
-        evidence_digest=found.evidence_digest,
-        created_at=found.created_at,
-        updated_at=found.updated_at,
-        expires_at=found.expires_at,
-        ended_at=found.ended_at,
-        end_reason=found.end_reason,
-        ended_by=Actor.parse(found.ended_by, found.ended_by_name) if found.ended_by else None,
-        deployments=deployments,
-        voided=tuple(each for each in said if each.void),
-        waiting_for=found.waiting_for,
-        waiting_until=found.waiting_until,
-        override=override,
-        rollout=rollout,
-        members=tuple(map(_member, found.members or ())),
-    )
-
-
-def _member(stored: dict[str, Any]) -> MemberView:
-    return MemberView(
-        stored["model"], stored["version"], stored["champion"], stored.get("turn"), stored.get("parted", "")
-    )
-
-
-def _tally(kind: Kind, rules: Stage, decisions: tuple[Decision, ...]) -> Tally | None:
-    counted = kind is Kind.PROMOTION and rules.approvals is not None and not rules.approvals.automatic
-    return tally(rules.approvals, decisions) if counted else None
-
-
-def to_decision(found: Any) -> Decision:
-    """A decision's row, or whatever has its columns, as one frozen value."""
-    return Decision(
-        actor=Actor.parse(found.actor, found.actor_name),
-        kind=DecisionKind(found.kind),
-        at=found.at,
-        groups=tuple(found.groups),
-        reason=found.reason,
-        evidence_digest=found.evidence_digest,
-        principal=Actor.parse(found.principal, found.principal_name) if found.principal != found.actor else None,
-        void=found.void_reason if found.void_at else "",
-        limit=Limit(found.limit_percent, found.limit_seconds or 0) if found.limit_percent is not None else None,
-    )
-
-
-def to_override(found: OverrideRow | None) -> Override | None:
-    """A broken glass as one frozen value."""
-    if found is None:
-        return None
-    by = Actor.parse(found.reviewed_by, found.reviewed_by_name) if found.reviewed_by else None
-    return Override(
-        Actor.parse(found.actor, found.actor_name), found.reason, tuple(found.bypassed), found.at, by, found.review
-    )
-
-
-def _rollout(found: RolloutRow | None) -> RolloutView | None:
-    if found is None:
-        return None
-    return RolloutView(
-        found.strategy, tuple(int(traffic) for traffic, _ in found.steps), found.step, found.traffic, found.phase,
-        found.phase_since, found.hold_until, found.said, found.paused_by, found.abort,
-    )  # fmt: skip
-
-
-def deployment_view(found: DeploymentRow) -> DeploymentView:
-    """A deployment's row as a frozen value."""
-    return DeploymentView(
-        id=found.id,
-        promotion_id=found.promotion_id,
-        action=found.action,
-        target=found.target,
-        state=DeploymentState(found.state),
-        version=found.version.version,
-        previous_version=found.previous_version.version if found.previous_version else None,
-        key=found.key,
-        requested_at=found.requested_at,
-        sent_at=found.sent_at,
-        deadline=found.deadline,
-        finished_at=found.finished_at,
-        report=found.report,
-        url=found.url,
-        message=found.message,
-        attempts=found.attempts,
-        abort=found.abort,
-        traffic=found.traffic,
-        model=found.version.model.name,
-    )
-
-
-def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as it is stored with its promotion."""
-    said = {**verdict.__dict__, "outcome": verdict.outcome.value}
-    return said if verdict.model else {key: value for key, value in said.items() if key != "model"}
-
-
-def verdict_from_json(stored: dict[str, Any]) -> Verdict:
-    """Back from the store."""
-    return Verdict(**{**stored, "outcome": Outcome(stored["outcome"])})

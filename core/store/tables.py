@@ -113,9 +113,9 @@ class PromotionRow(Base):
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])
     decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id")
-    deployments: Mapped[list[DeploymentRow]] = relationship(lazy="selectin", order_by="DeploymentRow.id")
-    override: Mapped[OverrideRow | None] = relationship(lazy="selectin")
-    rollout: Mapped[RolloutRow | None] = relationship(lazy="selectin")
+    deployments: Mapped[list[DeploymentRow]] = relationship(order_by="DeploymentRow.id")
+    override: Mapped[OverrideRow | None] = relationship()
+    rollout: Mapped[RolloutRow | None] = relationship()
 
 
 class DecisionRow(Base):

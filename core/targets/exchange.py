@@ -12,7 +12,7 @@ import httpx
 
 from core.ports import Answer, Clock, Progress
 from core.targets.answers import LONGEST_MESSAGE, TRY_AGAIN, link, one_line, retry_after
-from core.wire import Deadline, trouble
+from core.wire import Deadline, trouble, trusted
 
 #: A page of GitHub's runs is well over one megabyte.
 LARGEST_ANSWER = 4 * 1024 * 1024
@@ -196,6 +196,7 @@ def exchange(service: Service, client: httpx.Client, clock: Clock, seconds: floa
 def new_client(service: Service, timeout: float = 15.0) -> httpx.Client:
     """A client that goes where the policy says: no proxies of the environment, no redirects, no connection kept."""
     return httpx.Client(
+        verify=trusted(),
         trust_env=False,
         follow_redirects=False,
         limits=httpx.Limits(max_keepalive_connections=0),

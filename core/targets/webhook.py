@@ -13,7 +13,7 @@ import httpx
 from core.ports import Act, Answer, Clock
 from core.targets.answers import LONGEST_MESSAGE, TRY_AGAIN, link, one_line, retry_after
 from core.targets.standard_webhooks import Secret, sign
-from core.wire import Deadline, trouble
+from core.wire import Deadline, trouble, trusted
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ class WebhookTarget:
         # Proxies from the environment are not used, redirects not followed: a deployment goes where the policy says.
         # Each act gets its own connection: they are rare, and the deadline below cuts the connection off.
         self._client = httpx.Client(
+            verify=trusted(),
             trust_env=False,
             follow_redirects=False,
             limits=httpx.Limits(max_keepalive_connections=0),

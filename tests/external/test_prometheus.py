@@ -107,7 +107,7 @@ def test_what_prometheus_really_answers(world: World, query: str, reading: Readi
     [
         ("sum(", "Prometheus answered 400, it does not understand the query: "),
         ("up + on(job) requests_total", "Prometheus answered 422, it could not carry the query out: "),
-        ("sum_over_time(up[10m:1ms])", "Prometheus answered 422, it could not carry the query out: "),
+        ("sum_over_time(vector(1)[10m:1ms])", "Prometheus answered 422, it could not carry the query out: "),
     ],
 )
 def test_what_prometheus_really_refuses(world: World, query: str, sentence: str) -> None:

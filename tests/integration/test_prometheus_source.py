@@ -191,7 +191,10 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
         with connection:
             asked = b""
             while not asked.endswith(b"s"):  # of timeout=0.5s; whoever closes with something unread resets it
-                asked += connection.recv(65_536)
+                received = connection.recv(65_536)
+                if not received:
+                    return  # whoever asks had no time left to ask
+                asked += received
             try:
                 talk(connection)
             except OSError:

@@ -25,10 +25,13 @@ def pictures() -> str:
     return "auto"
 
 
+ELSEWHERE = drawing.draw
+
+
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has more to do draws slowly, and only the unit tests are about that."""
-    monkeypatch.setattr(drawing, "SECONDS", 60.0)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting a process that draws takes seconds of a core; the first story does, and the unit tests are about it."""
+    monkeypatch.setattr(drawing, "draw", lambda found, _folder, _seconds: drawing.png(found))
 
 
 def thread(baton: Baton, card: Json) -> list[Json]:
@@ -62,7 +65,8 @@ def png_of(baton: Baton, block: Json) -> tuple[int, int]:
     return width, height
 
 
-def test_the_thread_holds_the_picture_once_and_details_shows_it(baton: Baton) -> None:
+def test_the_thread_holds_the_picture_once_and_details_shows_it(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "draw", lambda found, folder, _: ELSEWHERE(found, folder, 60.0))
     baton.register("7")
     card = baton.ask("7")
     asked = f"Promote {MODEL} to production?"

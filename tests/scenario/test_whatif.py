@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from bot.cli import app
 from tests.scenario.world import MODEL, Baton
 
 
-def policy_test(baton: Baton, text: str, *options: str) -> subprocess.CompletedProcess[str]:
+def policy_test(baton: Baton, text: str, *options: str) -> Result:
     file = Path(baton.folder) / "changed.yml"
     file.write_text(text, encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BATON_", "SLACK_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "bot", "policy", "test", str(file), *options],
-        env=kept | baton.environment(baton.database_url), cwd=baton.folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    others: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("BATON_", "SLACK_"))}
+    environ = others | baton.environment(baton.database_url)
+    return CliRunner().invoke(app, ["policy", "test", str(file), *options], env=environ)
 
 
 @pytest.fixture
@@ -44,12 +42,12 @@ def changed(baton: Baton, old: str, new: str) -> str:
 
 def test_the_same_policy_makes_no_difference(past: Baton) -> None:
     done = policy_test(past, past.policy.read_text(encoding="utf-8"))
-    assert (done.returncode, done.stdout) == (0, "0 of 3 promotions would differ.\n")
+    assert (done.exit_code, done.stdout) == (0, "0 of 3 promotions would differ.\n")
 
 
 def test_a_stricter_gate_names_whom_it_would_have_stopped(past: Baton) -> None:
     done = policy_test(past, changed(past, "{metric: auc, at_least: 0.90}", "{metric: auc, at_least: 0.99}"))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     first, second, last = done.stdout.splitlines()
     assert first.startswith("P-3 fraud-detector 8 → production: still waits for approval; would now fail its gates: ")
     assert "P-1 fraud-detector 6 → production: was deployed" in second
@@ -84,6 +82,6 @@ def test_a_freeze_names_when_it_would_have_opened(past: Baton) -> None:
 
 def test_a_file_that_is_wrong_is_refused_with_its_line(past: Baton) -> None:
     done = policy_test(past, changed(past, "quorum: 2", "quorum: two"))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "changed.yml:" in done.stderr
     assert "quorum" in done.stderr

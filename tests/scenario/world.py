@@ -109,10 +109,13 @@ def version_body(version: str, **changes: Any) -> Json:
 
 def wait(look: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
     """Look until there is something, until a deadline far beyond what it ever takes."""
-    until = time.monotonic() + seconds
+    until, pause = time.monotonic() + seconds, 0.01
     while not (found := look()):
         assert time.monotonic() < until, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.01)
+        time.sleep(
+            pause
+        )  # longer each time: a look costs both sides a request, and takes the core from what is awaited
+        pause = min(pause * 1.3, 0.1)
     return found
 
 

@@ -26,7 +26,7 @@ from core.domain.views import PromotionView
 from core.evidence_file import Act, Chain, EvidenceFile, Said
 from core.policy import evidence as bound
 from core.store.audit import GENESIS
-from core.store.promotions import verdict_to_json
+from core.store.views import verdict_to_json
 from tests.unit.test_hostile_text import NASTY, NOW, STAGE, texts, views
 
 Json = dict[str, Any]

@@ -10,8 +10,8 @@ from bot.slack.blocks.text import context, date, escape, notice, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.durations import spoken
-from core.store.promotions import verdict_from_json
 from core.store.tables import AuditEvent
+from core.store.views import verdict_from_json
 
 
 def line(event: AuditEvent, view: PromotionView) -> str:
