@@ -298,7 +298,8 @@ def digest_renderer(boards: Boards, directory: SlackDirectory) -> Callable[[Clai
     def render(claimed: Claim) -> Message:
         draw = boards.personal_digest if claimed.body.get("person") else boards.channel_digest
         facts = draw(claimed.channel, claimed.body["day"], boards.promotions.clock())
-        awaited = {view.id: awaited_by(directory, boards.policy, view) for view in facts.awaiting.shown}
+        database, now = boards.promotions.database, boards.promotions.clock()
+        awaited = {view.id: awaited_by(database, directory, boards.policy, view, now) for view in facts.awaiting.shown}
         return digest_message(facts, awaited)
 
     return render

@@ -39,7 +39,7 @@ def remind(promotions: Promotions, now: datetime) -> list[int]:
     for promotion_id in due:
         with promotions.database.read() as session:
             view = store.load(session, promotion_id)
-            stand_ins = {each.principal: each.delegate for each in delegations.going(session, now)}
+            stand_ins = {whose: each.delegate for whose, each in delegations.standing_in(session, now).items()}
         told = _told(promotions, view, stand_ins, now)
         with promotions.database.change() as session:
             _write(promotions, session, promotion_id, told, now)

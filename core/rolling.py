@@ -157,15 +157,17 @@ def hold(rollout: RolloutRow, phase: str, seconds: int, now: datetime) -> None:
     rollout.seq += 1
 
 
-def move_on(session: Session, promotion: PromotionRow, queue: DeploymentQueue, now: datetime) -> None:
-    """The step is done: the next one, or the end. Waits at a limit that an approver set, and while all is stopped."""
+def move_on(session: Session, promotion: PromotionRow, queue: DeploymentQueue, now: datetime, held: str = "") -> None:
+    """The step is done: the next one, or the end. Waits at a limit that an approver set, and adds no traffic while
+    `held` says why not.
+    """
     rollout = promotion.rollout
     if rollout is None or rollout.phase == "verifying" or rollout.step + 1 >= len(rollout.steps):
         finish(session, promotion, now)
         return
     following = rollout.step + 1
     traffic = int(rollout.steps[following][0])
-    if _stopped(session, promotion, rollout, now) or _limited(session, promotion, rollout, traffic, now):
+    if _held(session, rollout, held, now) or _limited(session, promotion, rollout, traffic, now):
         return
     rollout.phase, rollout.phase_since, rollout.said = "acting", now, ""
     rollout.hold_until = rollout.due_at = None
@@ -351,13 +353,12 @@ def _say(session: Session, rollout: RolloutRow, sentence: str, now: datetime) ->
         messages.card_stale(session, rollout.promotion_id, now)
 
 
-def _stopped(session: Session, promotion: PromotionRow, rollout: RolloutRow, now: datetime) -> bool:
-    """An emergency stop holds rollouts where they are."""
-    found = next((b for b in barriers.standing(session, promotion.model.name) if b.kind == "stop"), None)
-    if found is None:
+def _held(session: Session, rollout: RolloutRow, why: str, now: datetime) -> bool:
+    """A stop, or a freeze that began half way, holds a rollout where it is."""
+    if not why:
         return False
-    _say(session, rollout, f"Stopped by {found.by}: {found.reason}", now)
-    rollout.hold_until, rollout.due_at = now, now + timedelta(seconds=5)  # the step is done, whoever resumes
+    _say(session, rollout, why, now)
+    rollout.hold_until, rollout.due_at = now, now + timedelta(seconds=5)  # the step is done, whoever lets it go on
     return True
 
 

@@ -178,7 +178,14 @@ class Rollouts:
                 rolling.ask(session, promotion, found.sentence, now)
                 rollout.due_at = look_at
                 return
-        rolling.move_on(session, promotion, self.queue, now)
+        rolling.move_on(session, promotion, self.queue, now, self._held(session, promotion, now))
+
+    def _held(self, session: Session, promotion: PromotionRow, now: datetime) -> str:
+        """Why no traffic may be added now, as the policy stands now; "" when it may."""
+        standing = self.promotions.judge.standing(session, promotion, now)
+        return " ".join(
+            f"{each.sentence.rstrip('.')}. {each.clears}" for each in standing if each.kind in ("stop", "freeze")
+        )
 
     # -- people --------------------------------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class Rollouts:
         rollout.limits, rollout.paused_by = others, ""
         self._forgive(rollout)
         record(session, promotion, "rollout_continued", actor, now, {"reason": rollout.said})
-        rolling.move_on(session, promotion, self.queue, now)
+        rolling.move_on(session, promotion, self.queue, now, self._held(session, promotion, now))
 
     def _pause(
         self, session: Session, promotion: PromotionRow, rollout: RolloutRow, actor: Actor, now: datetime

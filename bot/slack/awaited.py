@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from bot.slack.blocks.card import Awaited
 from bot.slack.identity import SlackDirectory
+from core.domain.model import State
 from core.domain.views import PromotionView
 from core.policy import approvals
 from core.policy.schema import Policy, Stage
+from core.store.database import Database
+from core.store.delegations import standing_in
 
 
-def awaited_by(directory: SlackDirectory, policy: Policy, view: PromotionView) -> Awaited:
-    """The members of each group that is asked, without those who may not approve this one."""
+def awaited_by(
+    database: Database, directory: SlackDirectory, policy: Policy, view: PromotionView, now: datetime
+) -> Awaited:
+    """The members of each group that is asked, without those who may not approve this one, and who decides for whom."""
     seats = view.tally.seats if view.tally else ()
     members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
     everybody = [who for people in members.values() for who in people]
     rule = Stage.from_rules(view.rules).approvals
     out = approvals.barred(rule, everybody, view.requester, view.version.lineage.trained_by)
-    return Awaited({group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()})
+    groups = {group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()}
+    if view.state is not State.AWAITING_APPROVAL:
+        return Awaited(groups)
+    with database.read() as session:
+        delegated = standing_in(session, now)
+    barred = {view.requester.id, *out}
+    return Awaited(
+        groups, {whose: (each.delegate, each.until) for whose, each in delegated.items() if each.delegate not in barred}
+    )

@@ -78,7 +78,9 @@ class Detour:
     def _people(self, view: PromotionView) -> list[str]:
         """Whoever may still approve, and whoever asked."""
         decided = {decision.actor.id for decision in view.decisions}
-        groups = awaited_by(self.directory, self.policy, view).groups if view.state is State.AWAITING_APPROVAL else {}
+        waits = view.state is State.AWAITING_APPROVAL
+        awaited = awaited_by(self.database, self.directory, self.policy, view, self.clock()) if waits else None
+        groups = awaited.groups if awaited else {}
         people = [who for members in groups.values() for who in members if who not in decided]
         if view.active and view.requester.kind == "user":
             people.append(view.requester.id)

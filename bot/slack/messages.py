@@ -241,7 +241,7 @@ class Messages:
 
     def awaited(self, view: PromotionView) -> Awaited:
         """Who may fill the seats, by id, as far as Slack said."""
-        return awaited_by(self.directory, self.policy, view)
+        return awaited_by(self.database, self.directory, self.policy, view, self.clock())
 
     def _send(self, claimed: store.Claim, message: Message, now: datetime) -> None:
         channel, ts = claimed.posted_channel, claimed.ts

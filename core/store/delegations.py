@@ -45,6 +45,11 @@ def going(session: Session, now: datetime, who: str | None = None) -> list[Deleg
     ]
 
 
+def standing_in(session: Session, now: datetime) -> dict[str, Delegation]:
+    """Who decides for somebody else now, by whom they decide for."""
+    return {each.principal: each for each in going(session, now) if each.since <= now}
+
+
 def start(session: Session, given: Delegation) -> None:
     """From now on; whatever the principal had delegated before ends."""
     end(session, given.principal, given.since)

@@ -110,7 +110,10 @@ class TestDelegating:
         assert "is not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
         said = shown_text(baton.command(baton.carol, "/promote delegate @mallory until tomorrow"))
         assert "mallory decides for you until" in said
-        baton.approve(card, baton.bob, baton.mallory)
+        baton.click(baton.bob, card, "Approve")
+        needed = shown_text(baton.card("*Approvals 1 of 2*"))
+        assert f"<@{CAROL}>, or <@U05MALLORY> for them until <!date^" in needed
+        baton.click(baton.mallory, card, "Approve")
         done = shown_text(baton.card(f"{MODEL} 7 is champion of production"))
         assert f"<@U05MALLORY> for <@{CAROL}>" in done
         found = baton.api("GET", "/promotions/P-1").json()["decisions"]

@@ -110,10 +110,30 @@ class TestCanary:
         begun(baton)
         baton.command(baton.bob, "/promote stop because we look into something")
         baton.click(baton.bob, at_step(baton, 1), "Continue now")
-        wait(lambda: "Stopped by" in baton.scalar("SELECT said FROM rollouts"), "the stop to be noticed")
+        baton.card("All promotions are stopped by bob: we look into something. Until /promote resume is typed.")
         assert [each[1] for each in acts(baton)] == [5]
         baton.command(baton.bob, "/promote resume")
         at_step(baton, 2)
+
+    def test_a_freeze_that_begins_half_way_holds_the_traffic_and_never_the_way_back(self, baton: Baton) -> None:
+        card = begun(baton, "6")
+        baton.click(baton.bob, card, "Continue now")
+        baton.click(baton.bob, at_step(baton, 2), "Continue now")
+        baton.card(f"{MODEL} 6 is champion of production")
+        begun(baton)
+        ahead = (baton.clock() + timedelta(days=2)).date()
+        window = f"    freeze: [{{name: inventory, from: 2026-01-01, until: {ahead}}}]\n    deploy: {{target: prod-hook"
+        text = baton.policy.read_text(encoding="utf-8")
+        baton.policy.write_text(text.replace("    deploy: {target: prod-hook", window), encoding="utf-8")
+        baton.server.stop()
+        baton.start()
+        baton.click(baton.bob, at_step(baton, 1), "Continue now")
+        card = baton.card(f"production is frozen by “inventory”. It opens at {ahead} 00:00 UTC.")
+        baton.server.services.rollouts.tick(baton.clock() + timedelta(hours=2))
+        assert acts(baton)[-1] == ("deploy", 5, "7")
+        baton.click(baton.bob, card, "Roll back")
+        baton.card(f"Stopped and put back: {MODEL} 7 in production")
+        assert acts(baton)[-1] == ("rollback", 100, "6")
 
 
 class TestLimits:

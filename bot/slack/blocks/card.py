@@ -6,9 +6,9 @@ buttons, so that no phone scrolls to them. The numbers in full come after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.slack import ids
@@ -55,6 +55,7 @@ class Awaited:
     """Who may still fill the seats, by Slack id, for each group; read from the directory when the card is drawn."""
 
     groups: dict[str, tuple[str, ...]]
+    stand_ins: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)  #: by whom they decide for; until when
 
 
 @dataclass(frozen=True)
@@ -288,15 +289,23 @@ def still_needed(view: PromotionView, awaited: Awaited) -> str:
     if not tally.seats:
         return "Still needed: nobody may approve this; the policy names nobody."
     wanted = needed(tally.quorum, len(tally.approvals), tally.seats)
-    done = {decision.actor.id for decision in view.decisions}
+    done = {who.id for each in view.decisions for who in (each.actor, each.principal) if who is not None}
     return "Still needed: " + "; ".join(_wanted(number, groups, awaited, done) for number, groups in wanted)
 
 
 def _wanted(count: int, groups: Sequence[str], awaited: Awaited, done: set[str]) -> str:
     ids_ = dict.fromkeys(who for group in groups for who in awaited.groups.get(group, ()) if who not in done)
-    people = [person(who) for who in ids_]
+    people = [_seat(who, awaited) for who in ids_]
     names = f" ({', '.join(people[:6])}{' …' if len(people) > 6 else ''})" if people else ""
     return f"{count} from {' or '.join(escape(group, 60) for group in groups)}{names}"
+
+
+def _seat(who: str, awaited: Awaited) -> str:
+    """Whose word it is, and who may give it for them."""
+    if who not in awaited.stand_ins:
+        return person(who)
+    delegate, until = awaited.stand_ins[who]
+    return f"{person(who)}, or {person(delegate)} for them until {date(until)}"
 
 
 def _deployments(view: PromotionView) -> list[dict[str, Any]]:
