@@ -14,10 +14,10 @@ from slack_sdk.models.views import View
 
 from bot.local_slack.limits import MESSAGE_BLOCKS_CHARS, message_length, validate, validate_view
 from bot.slack import ids
-from bot.slack.blocks import card, forms, home
+from bot.slack.blocks import card, forms, home, story
 from bot.slack.blocks.digest import digest
 from core.boards import Dashboard, Digest
-from core.domain.lifecycle import ENDS
+from core.domain.lifecycle import ENDS, Event
 from core.domain.model import (
     Actor,
     DatasetRef,
@@ -38,6 +38,7 @@ from core.policy.approvals import tally
 from core.policy.gates import evaluate
 from core.policy.stages import Stage
 from core.store.boards import Part
+from core.store.tables import AuditEvent
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 STAGE = Stage.model_validate(
@@ -308,3 +309,13 @@ def parsed(blocks: list[dict[str, Any]]) -> None:
             assert found is not None
             found.validate_json()
             found.to_dict()
+
+
+WRITTEN = ("written_back", "write_back_stopped", "write_back_refused")
+
+
+@pytest.mark.parametrize("kind", [*(each.value for each in Event), *WRITTEN])
+def test_every_change_of_state_has_a_line_in_words(kind: str) -> None:
+    event = AuditEvent(kind=kind, actor="user:U02BOB", actor_name="bob", data={"reason": "because of this"})
+    told = story.line(event, view())
+    assert not told[0].isascii()  # its mark; an event without words is told by its bare name

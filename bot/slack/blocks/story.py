@@ -49,6 +49,7 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "deployment_succeeded": "📦 Deployed",
         "deployment_failed": f"❌ The deployment failed{because}",
         "verification_passed": f"👑 {escape(view.version.version, 40)} is champion of {escape(view.stage, 40)}",
+        "verification_failed": f"❌ It did not stand up to being watched{because}",
         "stop_asked": f"✋ {who} asked to stop it{because}",
         "rollback_requested": f"↩️ Going back{because}",
         "traffic_withdrawn": f"↩️ Going back{because}",
@@ -64,9 +65,13 @@ def line(event: AuditEvent, view: PromotionView) -> str:
 
 
 def _afterwards(event: AuditEvent, who: str, because: str) -> dict[str, str]:
-    """What happens to a champion long after its promotion."""
+    """What happens in the registries, and to a champion long after its promotion."""
     reason = str(event.data.get("reason") or "")
     return {
+        "adopted": f"👑 {who} adopted it{because}",
+        "written_back": f"📝 {escape(reason, 600)}",
+        "write_back_stopped": f"⚠️ {escape(reason, 600)}",
+        "write_back_refused": f"🚨 {escape(reason, 600)}",
         "recertification_asked": f"📅 Re-certification is asked for{because}",
         "recertified": f"✅ {who} re-certified it{because}",
         "retraining_requested": f"🔁 Retraining is asked for ({escape(str(event.data.get('retraining')), 20)}){because}",
