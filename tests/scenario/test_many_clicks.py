@@ -20,7 +20,7 @@ CLICKS = 200
 def patient_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """No story here is about a socket that died, and a machine this busy answers no ping in time."""
     monkeypatch.setattr(connection, "PING_SECONDS", 40.0)
-    monkeypatch.setattr(connection, "PONG_SECONDS", 30.0)
+    monkeypatch.setattr(connection, "PONG_SECONDS", 4.0)
 
 
 @pytest.mark.parametrize("patience", [60.0], ids=[""])

@@ -68,9 +68,11 @@ def test_json_lines_are_json_with_the_error_inside(out: io.StringIO) -> None:
 def test_libraries_are_quiet_and_bolt_never_logs_a_body(out: io.StringIO) -> None:
     logs.configure("info", "text", list, out)
     logging.getLogger("httpx").info("HTTP Request: POST https://slack.com")
+    logging.getLogger("apscheduler.scheduler").warning("Execution of job skipped: maximum number of running instances")
     logging.getLogger("slack_bolt.RequestVerification").warning("Invalid signature (body: %s)", "payload=private")
     said = out.getvalue()
     assert "HTTP Request" not in said
+    assert "running instances" not in said
     assert "payload=private" not in said
     assert logs.FORGED in said
 
