@@ -1,6 +1,6 @@
-"""A Baton that kills itself: `deployments_child.py DATABASE_URL HOOK_URL DEPLOYMENT POINT`, run by test_deployments_crash.
+"""A Baton that kills itself, for test_deployments_crash.
 
-POINT is `before:STEP`, `inside:STEP` (done, not yet remembered), `after:STEP`, or `never`. It ends by itself once the
+Its point is `before:STEP`, `inside:STEP` (done, not yet remembered), `after:STEP`, or `never`. It ends by itself once the
 deployment's promotion has ended.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -47,17 +46,13 @@ class Deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    url, hook, deployment, point = sys.argv[1:]
+def live(url: str, hook: str, deployment: int, point: str) -> None:
+    """One life, which ends at `point`, or with the deployment's promotion."""
     core.processes.DEAD = timedelta(seconds=1)
     database = Database(url)
     staging = Staging(database, webhook(hook))
     staging.engine._processes._beat = 0.2
     staging.engine.launch(lambda durable, found: staging.deployments.run(Deadly(durable, point), found))
-    staging.await_end(int(deployment), 60)
+    staging.await_end(deployment, 60)
     staging.stop()
     database.dispose()
-
-
-if __name__ == "__main__":
-    main()

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 
 import pytest
 
 from core.store import audit
 from core.store.database import Database
 from core.store.tables import Process
+from tests.integration.deployments_child import live
 from tests.integration.receiver import Hook, Receiver
 from tests.integration.staging import Staging, webhook
-
-ROOT = Path(__file__).parents[2]
+from tests.lives import begin
 
 
 @contextmanager
-def child(database_url: str, hook_url: str, deployment: int, point: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.integration.deployments_child", database_url, hook_url, str(deployment)]
-    running = subprocess.Popen([*command, point], cwd=ROOT)
+def child(database_url: str, hook_url: str, deployment: int, point: str) -> Iterator[ForkServerProcess]:
+    running = begin(live, database_url, hook_url, deployment, point)
     try:
         yield running
     finally:
-        if running.poll() is None:
-            running.kill()
-        running.wait(30)
+        running.kill()
+        running.join(30)
+
+
+def ended(running: ForkServerProcess, seconds: float) -> int | None:
+    running.join(seconds)
+    return running.exitcode
 
 
 def dies(database_url: str, hook_url: str, deployment: int, point: str) -> None:
     with child(database_url, hook_url, deployment, point) as running:
-        assert running.wait(60) == -signal.SIGKILL, point
+        assert ended(running, 60) == -signal.SIGKILL, point
 
 
 def finishes(database_url: str, hook_url: str, deployment: int) -> None:
     with child(database_url, hook_url, deployment, "never") as running:
-        assert running.wait(90) == 0
+        assert ended(running, 90) == 0
 
 
 @pytest.mark.parametrize("point", ["inside:begin", "inside:send", "after:send", "inside:end"])
@@ -67,18 +68,18 @@ def test_one_deployment_whenever_the_process_dies(database: Database, database_u
 def test_death_while_the_target_answers(database: Database, database_url: str) -> None:
     staging = Staging(database, {})
     deployment = staging.approve("7")
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[ForkServerProcess] = []
 
     def reply(_hook: Hook) -> tuple[int, dict[str, object]]:
         if len(receiver.hooks) == 1:
-            os.kill(running[0].pid, signal.SIGKILL)
+            os.kill(running[0].pid or 0, signal.SIGKILL)
             return 202, {}
         return 200, {"state": "succeeded"}
 
     with Receiver(reply) as receiver:
         with child(database_url, receiver.url, deployment, "never") as first:
             running.append(first)
-            assert first.wait(60) == -signal.SIGKILL
+            assert ended(first, 60) == -signal.SIGKILL
         finishes(database_url, receiver.url, deployment)
     assert len(receiver.ids) == 2
     assert len(set(receiver.ids)) == 1

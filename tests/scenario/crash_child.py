@@ -1,13 +1,11 @@
 """Baton in a process of its own that dies, by SIGKILL, at whichever of its steps it is told.
 
 A step is anything that leaves the process: an SQL statement, a commit, an HTTP request and its answer, a frame to Slack.
-Children are forked from a server that has imported everything already, so that a life costs a fraction of a second.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
@@ -18,18 +16,8 @@ from functools import partial, wraps
 from multiprocessing.connection import Connection
 from typing import Any
 
-#: What a child would otherwise spend most of its life importing.
-PRELOAD = [
-    "bot.serve",
-    "bot.check",
-    "dbos",
-    "psycopg",
-    "psycopg.types",
-    "uvicorn",
-    "wsproto",
-    "httpx",
-    "alembic.command",
-]
+from tests.lives import begin, context
+
 #: A dead process is noticed, and its half-written messages are taken over, sooner than in life; stories are told faster.
 BEAT, DEAD, CLAIM = 0.2, timedelta(seconds=1.5), timedelta(seconds=2)
 #: Threads that poll whether anything happens or not; their steps come by the clock, and make no difference to count.
@@ -129,11 +117,8 @@ class Child:
     """One life, seen from the test."""
 
     def __init__(self, environment: dict[str, str], log: str) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        self._control, theirs = context.Pipe()
-        self.process = context.Process(target=live, args=(environment, log, theirs), daemon=True)
-        self.process.start()
+        self._control, theirs = context().Pipe()
+        self.process = begin(live, environment, log, theirs)
         theirs.close()
 
     def arm(self, left: int | None) -> None:
