@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -85,7 +86,10 @@ def serve() -> None:
 
     settings = Settings.load(slack=True)
     logs.configure(settings.log_level, settings.log_format, settings.known_secrets)
+    gc.disable()  # importing makes thousands of classes, none of which is garbage
     from bot.serve import serve as run
+
+    gc.enable()
 
     run(settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import signal
 import sys
@@ -148,6 +149,7 @@ def serve(settings: Settings) -> None:
     server = Server(settings)
     server.start()
     mode = "Socket Mode" if settings.socket_mode else f"HTTP at {settings.public_url}/slack/events"
+    gc.freeze()  # what is there by now stays, so no click waits for it to be looked through
     log.info("Baton is ready on %s; Slack by %s", server.http.url, mode)
     stopping.wait()
     log.info("Stopping")

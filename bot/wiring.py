@@ -35,7 +35,7 @@ from core.deployments import Deployments
 from core.engine import Engine
 from core.features import FeatureLooks
 from core.glass import Glass
-from core.policy.connections import GitHubActions, GitLab, Jenkins, Prometheus, Webhook
+from core.policy.connections import GitHubActions, GitLab, Jenkins, Prometheus, SageMakerEndpoint, Webhook
 from core.policy.schema import Policy
 from core.ports import Clock, DeployTarget
 from core.promotions import Promotions
@@ -51,6 +51,7 @@ from core.targets.github_actions import GitHubRuns
 from core.targets.gitlab import GitLabRuns
 from core.targets.jenkins import JenkinsRuns
 from core.targets.runs import RunTarget
+from core.targets.sagemaker_endpoint import EndpointTarget
 from core.targets.standard_webhooks import Secret, parse_secrets
 from core.targets.webhook import WebhookTarget
 from core.tokens import Tokens
@@ -64,6 +65,9 @@ QUICK_TIMEOUT = 2
 def utc_now() -> datetime:
     """The clock."""
     return datetime.now(UTC)
+
+
+AnyTarget = WebhookTarget | RunTarget | EndpointTarget
 
 
 @dataclass
@@ -87,7 +91,7 @@ class Services:
     sources: dict[str, PrometheusSource]
     features: FeatureLooks
     retraining: Retraining
-    targets: dict[str, WebhookTarget | RunTarget]
+    targets: dict[str, AnyTarget]
     tokens: Tokens
     metrics: Metrics
     registries: RegistryRoom
@@ -249,11 +253,14 @@ def build_sources(settings: Settings, policy: Policy) -> tuple[dict[str, Prometh
     return metrics, stores
 
 
-def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, WebhookTarget | RunTarget]:
+def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str, AnyTarget]:
     """The policy's deploy targets. Raises `SettingsError` naming every secret that is missing or unusable."""
-    targets: dict[str, WebhookTarget | RunTarget] = {}
+    targets: dict[str, AnyTarget] = {}
     problems = []
     for name, target in policy.targets.items():
+        if isinstance(target, SageMakerEndpoint):
+            targets[name] = EndpointTarget(name, target)
+            continue
         variable = target.secret_env if isinstance(target, Webhook) else target.token_env
         secret = settings.secret(variable)
         if not secret:
@@ -268,7 +275,7 @@ def build_targets(settings: Settings, policy: Policy, clock: Clock) -> dict[str,
     return targets
 
 
-def _target(name: str, target: Any, secret: str, clock: Clock) -> WebhookTarget | RunTarget:
+def _target(name: str, target: Any, secret: str, clock: Clock) -> AnyTarget:
     match target:
         case GitHubActions():
             return RunTarget(name, GitHubRuns(target, secret), clock)

@@ -269,7 +269,11 @@ class _Steps:
 
         self._leave_if_stopping()
         step_back()
-        return DBOS.run_step({"name": name}, self._insist, name, act)
+        try:
+            return DBOS.run_step({"name": name}, self._insist, name, act)
+        except Exception:
+            self._leave_if_stopping()  # nobody remembers its result any more: whoever carries on does it once more
+            raise
 
     def wait(self, seconds: float) -> None:
         from dbos import DBOS

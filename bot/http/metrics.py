@@ -99,3 +99,9 @@ def _families(found: Figures) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "baton_message_oldest_seconds", "How long the oldest of them has waited.", found.oldest_message
     )
+    yield GaugeMetricFamily(
+        "baton_deployment_queue_depth", "Acts that no deploy target was asked for yet.", found.pending_deployments
+    )
+    yield GaugeMetricFamily(
+        "baton_deployment_oldest_seconds", "How long the oldest of them has waited.", found.oldest_deployment
+    )

@@ -105,6 +105,10 @@ def _requirements(stage: Stage, number: int, names: tuple[str, ...]) -> Iterator
 def _stage(policy: Policy, stage: Stage, here: Path) -> Iterator[Wrong]:
     if stage.deploy is not None:
         yield from _known((*here, "deploy", "target"), stage.deploy.target, "target", policy.targets)
+        found = policy.targets.get(stage.deploy.target)
+        if found is not None and found.type == "sagemaker_endpoint" and stage.rollout.strategy != "all_at_once":
+            problem = f"{shown(stage.deploy.target)} moves the traffic itself"
+            yield (*here, "rollout", "strategy"), problem, "remove it, and give the target a canary instead"
     if stage.review is not None and not (stage.approvals and stage.approvals.from_):
         problem = "nobody may approve here, so nobody could re-certify"
         yield (*here, "review"), problem, "say who in approvals.from, or remove it"

@@ -57,6 +57,16 @@ Project = Annotated[
     Name, _shaped(r"\d+|[^/]+(/[^/]+)+", "a project", "write its path or its number in quotes, such as acme/serving")
 ]
 Region = Annotated[Name, _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "a region of AWS", "write one such as eu-central-1")]
+AwsName = Annotated[
+    Name, _shaped(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", "a name of AWS", "write letters, digits and hyphens, 63 at most")
+]
+RoleArn = Annotated[
+    Name,
+    _shaped(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/.+", "a role", "write its ARN, such as arn:aws:iam::123456789012:role/serving"
+    ),
+]
+InstanceType = Annotated[Name, _shaped(r"ml\.[a-z0-9.-]+", "an instance type", "write one such as ml.m5.large")]
 User = Annotated[Name, _shaped(r"[^:]+", "a user", "write the user's id, without a colon")]
 
 
@@ -99,12 +109,46 @@ class GitLab(Part):
     token_env: EnvName
 
 
+class Canary(Part):
+    """So much of the capacity first, for so long."""
+
+    percent: int = Field(ge=1, le=50)
+    wait: Duration = Field(ge=timedelta(), le=timedelta(hours=1))
+
+
+class SageMakerEndpoint(Part):
+    """An endpoint of AWS that is updated in place; AWS moves the traffic, and goes back when an alarm fires.
+
+    Credentials are AWS's own matter: environment, profile or role. `role_arn` is what the models run as.
+    """
+
+    type: Literal["sagemaker_endpoint"]
+    region: Region
+    endpoint: AwsName
+    role_arn: RoleArn
+    instance_type: InstanceType
+    instance_count: int = Field(default=1, ge=1)
+    canary: Canary | None = None
+    termination_wait: Duration = Field(default=timedelta(minutes=10), ge=timedelta(), le=timedelta(hours=1))
+    alarms: tuple[Name, ...] = Field(default=(), max_length=10)
+    endpoint_url: BaseUrl | None = None
+
+
 Target = Annotated[
     Annotated[Webhook, Tag("Webhook")]
     | Annotated[GitHubActions, Tag("GitHubActions")]
     | Annotated[Jenkins, Tag("Jenkins")]
-    | Annotated[GitLab, Tag("GitLab")],
-    by_type({"webhook": "Webhook", "github_actions": "GitHubActions", "jenkins": "Jenkins", "gitlab": "GitLab"}),
+    | Annotated[GitLab, Tag("GitLab")]
+    | Annotated[SageMakerEndpoint, Tag("SageMakerEndpoint")],
+    by_type(
+        {
+            "webhook": "Webhook",
+            "github_actions": "GitHubActions",
+            "jenkins": "Jenkins",
+            "gitlab": "GitLab",
+            "sagemaker_endpoint": "SageMakerEndpoint",
+        }
+    ),
 ]
 
 

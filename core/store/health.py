@@ -10,9 +10,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core.domain.model import DeploymentState
 from core.store import messages, migrate
 from core.store.database import Database
-from core.store.tables import DecisionRow, PromotionRow
+from core.store.tables import DecisionRow, DeploymentRow, PromotionRow
 
 #: What the driver raises when the database is away or too busy: nobody's mistake, and worth another try.
 AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
@@ -57,6 +58,13 @@ class Figures:
     decisions: dict[str, int]  #: by kind
     stale_messages: int
     oldest_message: float
+    pending_deployments: int
+    oldest_deployment: float
+
+
+_PENDING = select(func.count(), func.min(DeploymentRow.requested_at)).where(
+    DeploymentRow.state == DeploymentState.PENDING
+)
 
 
 def figures(database: Database, now: datetime) -> Figures:
@@ -68,10 +76,13 @@ def figures(database: Database, now: datetime) -> Figures:
             return {str(name): int(count) for name, count in rows}
 
         depth, oldest = messages.backlog(session, now)
+        pending, asked_at = session.execute(_PENDING).one()
         return Figures(
             requests=by(PromotionRow.kind),
             promotions=by(PromotionRow.state),
             decisions=by(DecisionRow.kind),
             stale_messages=depth,
             oldest_message=max(oldest, 0.0),
+            pending_deployments=pending,
+            oldest_deployment=max((now - asked_at).total_seconds(), 0.0) if asked_at else 0.0,
         )

@@ -1,7 +1,4 @@
-"""SageMaker's model registry and S3, as far as Baton asks them: what boto3 really sends, answered by AWS's rules.
-
-Checked against moto (see `tests/external/test_sagemaker_moto.py`) where moto does what AWS does.
-"""
+"""SageMaker's model registry, its endpoints and S3, as far as Baton asks them: what boto3 really sends, by AWS's rules."""
 
 from __future__ import annotations
 
@@ -35,6 +32,8 @@ class SageMaker:
     objects: dict[str, bytes] = field(default_factory=dict)
     refuse: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, Row]] = field(default_factory=list)
+    endpoint: Row = field(default_factory=lambda: {"EndpointConfigName": "by-hand", "EndpointStatus": "InService"})
+    made: dict[str, float] = field(default_factory=dict)  #: models and configurations, and when
     for_ever: bool = False
     page: int = 2  #: small, so that pages are turned
 
@@ -139,6 +138,53 @@ class SageMaker:
             raise Refusal("ValidationException", f"ModelLifeCycle {cycle}")
         row.update(given)
         return {"ModelPackageArn": row["ModelPackageArn"]}
+
+    # -- endpoints -----------------------------------------------------------------------------------------------
+
+    def becomes(self, status: str, config: str = "", reason: str = "") -> None:
+        """AWS goes on: the update is done, or is undone."""
+        self.endpoint = {
+            "EndpointStatus": status, "LastModifiedTime": time.time(),
+            "EndpointConfigName": config or self.endpoint["EndpointConfigName"],
+            **({"FailureReason": reason} if reason else {}),
+        }  # fmt: skip
+
+    def _DescribeEndpoint(self, given: Row) -> Row:  # noqa: N802
+        if given["EndpointName"] != "fraud":
+            raise Refusal("ValidationException", f"Could not find endpoint {given['EndpointName']}.")
+        arn = ARN.replace("model-package", "endpoint/fraud")
+        return {
+            "EndpointName": "fraud",
+            "EndpointArn": arn,
+            "CreationTime": 1.0,
+            "LastModifiedTime": 1.0,
+        } | self.endpoint
+
+    def _CreateModel(self, given: Row) -> Row:  # noqa: N802
+        return {"ModelArn": self._make("model", given["ModelName"])}
+
+    def _CreateEndpointConfig(self, given: Row) -> Row:  # noqa: N802
+        return {"EndpointConfigArn": self._make("endpoint configuration", given["EndpointConfigName"])}
+
+    def _make(self, kind: str, name: str) -> str:
+        if f"{kind} {name}" in self.made:
+            raise Refusal("ValidationException", f'Cannot create already existing {kind} "{name}".')
+        self.made[f"{kind} {name}"] = time.time()
+        return ARN.replace("model-package", f"{kind.replace(' ', '-')}/{name}")
+
+    def _DescribeEndpointConfig(self, given: Row) -> Row:  # noqa: N802
+        name = given["EndpointConfigName"]
+        at = self.made[f"endpoint configuration {name}"]
+        return {"EndpointConfigName": name, "EndpointConfigArn": ARN, "ProductionVariants": [], "CreationTime": at}
+
+    def _UpdateEndpoint(self, given: Row) -> Row:  # noqa: N802
+        if self.endpoint["EndpointStatus"] != "InService":
+            raise Refusal("ValidationException", f"Cannot update in-progress endpoint {given['EndpointName']}.")
+        variants = [{"VariantName": "AllTraffic", "VariantStatus": [{"Status": "Baking"}]}]
+        pending = {"EndpointConfigName": given["EndpointConfigName"], "ProductionVariants": variants}
+        self.becomes("Updating")
+        self.endpoint["PendingDeploymentSummary"] = pending
+        return {"EndpointArn": ARN}
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -419,6 +419,8 @@ def test_metrics_count_what_the_database_holds_and_what_was_answered(api: httpx.
         'baton_http_requests_total{method="GET",route="/api/v1/models/{model}",status="200"} 1.0',
         "baton_message_queue_depth",
         "baton_message_oldest_seconds",
+        "baton_deployment_queue_depth",
+        "baton_deployment_oldest_seconds",
     ):
         assert line in text
     assert "_created" not in text
