@@ -1,4 +1,4 @@
-"""A real Prometheus for tests (Debian package `prometheus`), and a toy model service that it scrapes."""
+"""A real Prometheus and Alertmanager for tests (Debian's packages), and a toy model service that is scraped."""
 
 from __future__ import annotations
 
@@ -64,44 +64,62 @@ def toy_service() -> Iterator[ToyService]:
 
 
 @contextmanager
-def real_prometheus(scraped: str, folder: Path, *options: str) -> Iterator[str]:
-    """Its URL, once it is ready. Where it is not installed the test fails under CI, and is skipped elsewhere."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("Prometheus is not installed; .ci/run installs it")
-        pytest.skip("Prometheus is not installed (Debian and Ubuntu: apt-get install prometheus)")
+def real_prometheus(scraped: str, folder: Path, *options: str, more: str = "") -> Iterator[str]:
+    """Its URL, once it is ready; `more` goes into its configuration."""
     config = folder / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
-        f'scrape_configs: [{{job_name: toy, static_configs: [{{targets: ["{scraped}"]}}]}}]\n'
+        "global: {scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}\n"
+        f'scrape_configs: [{{job_name: toy, static_configs: [{{targets: ["{scraped}"]}}]}}]\n{more}'
     )
+    told = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}", *options]
+    with _running("prometheus", folder, *told) as url:
+        yield url
+
+
+@contextmanager
+def real_alertmanager(sends_to: str, token: str, folder: Path) -> Iterator[str]:
+    """Its URL, once it is ready; it sends at once, and says so when an alert is over."""
+    config = folder / "alertmanager.yml"
+    config.write_text(
+        "route: {receiver: baton, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 2s}\n"
+        "receivers:\n- name: baton\n  webhook_configs:\n"
+        f"  - {{url: '{sends_to}', http_config: {{authorization: {{credentials: '{token}'}}}}}}\n"
+    )
+    told = [f"--config.file={config}", f"--storage.path={folder / 'alerts'}", "--cluster.listen-address="]
+    with _running("prometheus-alertmanager", folder, *told) as url:
+        yield url
+
+
+@contextmanager
+def _running(program: str, folder: Path, *options: str) -> Iterator[str]:
+    """Where it is not installed the test fails under CI, and is skipped elsewhere."""
+    binary = shutil.which(program)
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{program} is not installed; .ci/run installs it")
+        pytest.skip(f"{program} is not installed (Debian and Ubuntu: apt-get install {program})")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    told = [
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen([binary, *told, *options], stdout=log, stderr=log)
+    url, written = f"http://127.0.0.1:{port}", folder / f"{program}.log"
+    with written.open("wb") as log:
+        command = [binary, *options, f"--web.listen-address=127.0.0.1:{port}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        _await_ready(url, process, folder)
+        _await_ready(url, process, written)
         yield url
     finally:
         process.kill()
         process.wait(20)
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        assert process.poll() is None, (folder / "prometheus.log").read_text()
+        assert process.poll() is None, log.read_text()
         try:
             if httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200:
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.05)
-    pytest.fail((folder / "prometheus.log").read_text())
+    pytest.fail(log.read_text())
