@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 BATON = Actor.system("deployments")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_TEXT = 2_000
+#: Seconds after which a workflow looks for a report though nothing woke it: a wake-up that comes while PostgreSQL is
+#: restarted reaches nobody.
+UNHEARD = 15.0
 REPORTS = ("in_progress", "succeeded", "failed")
 
 
@@ -106,7 +109,7 @@ class Deployments:
             said = durable.step("send", partial(self.send, deployment_id, attempt, said["words"]))
         looks = 0
         while said["state"] == "started":
-            durable.wait(min(said["wait"], _pause(looks)) if said.get("followed") else said["wait"])
+            durable.wait(min(said["wait"], _pause(looks) if said.get("followed") else UNHEARD))
             looks += 1
             said = durable.step("look", partial(self.look, deployment_id))
         if said["state"] in ("stopped", "silent"):

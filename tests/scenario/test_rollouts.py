@@ -32,14 +32,14 @@ def begun(baton: Baton, version: str = "7") -> Json:
     return at_step(baton, 1)
 
 
-def at_step(baton: Baton, number: int) -> Json:
+def at_step(baton: Baton, number: int, seconds: float = 30.0) -> Json:
     """The card once the target has confirmed a step."""
 
     def look() -> Json | None:
         found = [m for m in baton.cards() if f"*Step {number} of 3*" in shown_text(m) and labels(m)]
         return found[-1] if found else None
 
-    return wait(look, f"step {number}")
+    return wait(look, f"step {number}", seconds)
 
 
 class TestCanary:
