@@ -58,6 +58,10 @@ class _Stopped(BaseException):
     """This process is stopping: leave the workflow as it is. Not an `Exception`, so that no workflow handles it."""
 
 
+class _Lost(BaseException):
+    """The database went away under DBOS itself: leave the workflow, to be begun again with what is remembered of it."""
+
+
 class Engine:
     """One for each process. `launch()` only where workflows are to run; `enqueue` and `wake` work without it."""
 
@@ -148,8 +152,14 @@ class Engine:
 
         @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
         def deploy(deployment_id: int) -> None:
-            with self._counted(str(DBOS.workflow_id)):
-                workflow(_Steps(self._stopping), deployment_id)
+            running = str(DBOS.workflow_id)
+            with self._counted(running):
+                try:
+                    workflow(_Steps(self._stopping), deployment_id)
+                except _Lost:
+                    log.warning("%s: the database went away; it is carried on once that is back", running)
+                    threading.Thread(target=self._carry_on, args=(running,), name="carrying on", daemon=True).start()
+                    raise
             self._nudge()  # the next one of the same model may begin
 
         # Registered before the start, or else the first look at the queue comes a second later.
@@ -230,6 +240,15 @@ class Engine:
         self._dbos().resume_workflows(workflows, queue_name=QUEUE)
         self._nudge()
 
+    def _carry_on(self, workflow: str) -> None:
+        """Enqueue a workflow anew as soon as the database can be asked to."""
+        while not self._stopping.wait(1.0):
+            try:
+                self._resume([workflow])
+            except (OperationalError, InterfaceError):
+                continue
+            return
+
     def _dbos(self) -> Any:
         """A client over our own engine. Made late, since importing DBOS takes a while; making it connects nowhere."""
         with self._client_lock:
@@ -271,6 +290,9 @@ class _Steps:
         step_back()
         try:
             return DBOS.run_step({"name": name}, self._insist, name, act)
+        except (OperationalError, InterfaceError) as gone:  # not of the act, which insists: its result was not kept
+            self._leave_if_stopping()
+            raise _Lost from gone
         except Exception:
             self._leave_if_stopping()  # nobody remembers its result any more: whoever carries on does it once more
             raise
@@ -279,7 +301,11 @@ class _Steps:
         from dbos import DBOS
 
         self._leave_if_stopping()
-        DBOS.recv(TOPIC, timeout_seconds=max(0.0, seconds))
+        try:
+            DBOS.recv(TOPIC, timeout_seconds=max(0.0, seconds))
+        except (OperationalError, InterfaceError) as gone:
+            self._leave_if_stopping()
+            raise _Lost from gone
         self._leave_if_stopping()
 
     def _insist(self, name: str, act: Callable[[], T]) -> T:

@@ -101,14 +101,12 @@ def insist(act: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.timeout(300)
-def test_postgresql_restarted_half_way_is_carried_on_from(
-    server: Any, tmp_path: Path, posts_a_second: float, policy: str
-) -> None:
+def test_postgresql_restarted_half_way_is_carried_on_from(server: Any, tmp_path: Path, posts_a_second: float) -> None:
     admin = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _sql(admin, "CREATE DATABASE baton")
     url = admin.set(database="baton")
     _prepare(url)
-    baton = Baton(tmp_path, "http", policy, url.render_as_string(hide_password=False), 15.0)
+    baton = Baton(tmp_path, "http", rolled_out(CANARY), url.render_as_string(hide_password=False), 15.0)
     baton.receiver.reply = lambda _hook: (202, {})
     try:
         baton.open()
