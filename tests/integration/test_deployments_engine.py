@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from dbos import DBOS
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from core.engine import Durable, Engine
 from core.store.database import Database
@@ -81,6 +84,36 @@ def test_one_that_waits_is_woken_and_one_that_does_not_wait_yet_finds_the_wake_u
     with database.change() as session:
         engine.wake(session, 1)
     await_state(engine, 1, "SUCCESS")
+    engine.stop()
+
+
+@pytest.mark.parametrize("call", ["recv", "run_step"])
+def test_one_whose_database_went_away_under_the_engine_is_begun_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    engine = Engine(database, poll=0.1)
+    engine._processes._beat = 0.2
+    asked = getattr(DBOS, call)
+    did: list[str] = []
+    away = [OperationalError("SELECT 1", {}, Exception("server closed the connection"))]
+
+    def once_away(*given: Any, **named: Any) -> Any:
+        if away and did == ["first"]:
+            raise away.pop()
+        return asked(*given, **named)
+
+    def workflow(durable: Durable, _deployment: int) -> None:
+        durable.step("first", lambda: did.append("first"))
+        durable.wait(0.01)
+        durable.step("second", lambda: did.append("second"))
+
+    monkeypatch.setattr(DBOS, call, once_away)
+    engine.launch(workflow)
+    with database.change() as session:
+        engine.enqueue(session, 1, "m/production")
+    await_state(engine, 1, "SUCCESS")
+    assert did == ["first", "second"]  # what was done is remembered
+    assert not away
     engine.stop()
 
 

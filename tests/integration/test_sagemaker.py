@@ -13,7 +13,7 @@ from core.domain.errors import Conflict, NotFound, Unavailable
 from core.policy.connections import SageMaker as Settings
 from core.ports import ForeignVersion, NotReady, Place, WriteBack
 from core.registries.sagemaker import SageMakerRegistry
-from tests.fakes.sagemaker import SageMaker
+from tests.fakes.sagemaker import ACCOUNT, SageMaker
 
 REPORT = {"binary_classification_metrics": {"auc": {"value": 0.95, "standard_deviation": 0.01}}}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -22,10 +22,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's account."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
-    }.items():  # fmt: skip
+    for name, value in ACCOUNT.items():
         monkeypatch.setenv(name, value)
 
 

@@ -15,7 +15,7 @@ from core.policy.load import load
 from core.ports import Act
 from core.store.database import Database
 from core.targets.sagemaker_endpoint import EndpointTarget
-from tests.fakes.sagemaker import ARN, SageMaker
+from tests.fakes.sagemaker import ACCOUNT, ARN, SageMaker
 from tests.integration.staging import MODEL, Staging
 
 KEY = "baton_0123456789abcdef"
@@ -32,10 +32,7 @@ SETTINGS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's account."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
-    }.items():  # fmt: skip
+    for name, value in ACCOUNT.items():
         monkeypatch.setenv(name, value)
 
 

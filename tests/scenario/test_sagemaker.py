@@ -8,7 +8,7 @@ import pytest
 
 from bot import wiring_registries
 from bot.local_slack.person import labels, shown_text
-from tests.fakes.sagemaker import SageMaker
+from tests.fakes.sagemaker import ACCOUNT, SageMaker
 from tests.scenario.world import MODEL, POLICY, Baton, wait
 
 REPORT = {
@@ -22,9 +22,7 @@ REPORT = {
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[SageMaker]:
     monkeypatch.setattr(wiring_registries, "SWEEP_SECONDS", 0.2)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
+    for name, value in ACCOUNT.items():
         monkeypatch.setenv(name, value)
     with SageMaker() as made:
         yield made
