@@ -75,7 +75,7 @@ def _run(given: str, folder: str, seconds: float) -> bytes:
 def read(given: Mapping[str, Any]) -> Picture:
     """What `dataclasses.asdict` made of a picture. Raises `KeyError` or `TypeError` for anything else."""
     if "strips" in given:
-        return Comparison(**{**given, "strips": tuple(map(_strip, given["strips"])), "notes": tuple(given["notes"])})
+        return Comparison(**{**given, "strips": tuple(map(_strip, given["strips"])), "legend": tuple(given["legend"])})
     panels = tuple(
         Panel(**{**each, "edges": _edges(each["edges"]), "points": tuple(Point(**point) for point in each["points"])})
         for each in given["panels"]

@@ -27,7 +27,8 @@ HEAD, STRIP, FOOT, EDGE = 1.5, 1.02, 0.3, 0.22
 
 def draw(found: Comparison) -> Any:
     """The picture."""
-    notes = [*found.notes, *([f"… and {found.left_out} more under Details."] if found.left_out else [])]
+    more = f"… and {found.left_out} more under Details." if found.left_out else ""
+    notes = [each for each in (*found.legend, found.caution, more) if each]
     height = HEAD + STRIP * len(found.strips) + 0.12 + FOOT * max(1, len(notes))
     figure = blank(height)
     paper = figure.add_axes((0, 0, 1, 1))

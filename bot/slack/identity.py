@@ -67,7 +67,7 @@ class SlackDirectory:
     def find(self, named: str) -> Person:
         """Whom somebody means who types `@dave`, an e-mail address, an id or a mention. Raises `Refused`, `Unavailable`."""
         mention = re.fullmatch(r"<@([UW][A-Z0-9]+)(\|[^>]*)?>", named)
-        if mention or re.fullmatch(r"[UW][A-Z0-9]{2,30}", named):
+        if mention or re.fullmatch(r"[UW][A-Z0-9]{1,30}", named):
             found = self.person(mention[1] if mention else named)
             people = [found] if found else []
         elif "@" in named[1:]:
@@ -108,9 +108,14 @@ class SlackDirectory:
         emails = [member.lower() for member in members if "@" in member and not member.startswith("@")]
         if emails:
             who = self.person(user_id)
-            if who is not None and who.email.lower() in emails:
+            if who is not None and (who.email.lower() in emails or (not who.email and self._has_one_of(emails, who))):
                 return True
         return any(user_id in self._usergroup(member) for member in members if member.startswith("@"))
+
+    def _has_one_of(self, emails: list[str], who: Person) -> bool:
+        """Where Slack hides people's e-mail addresses it may still say whose a given one is."""
+        found = [self._cached("email", email, self._ask_email) for email in emails]
+        return any(each is not None and each.id == who.id for each in found)
 
     def _known(self, member: str) -> list[Person]:
         try:
@@ -145,7 +150,9 @@ class SlackDirectory:
             if error.response.get("error") == "users_not_found":
                 return None
             raise
-        if found is not None:  # it is the whole person, so their click need not wait for Slack to say it again
+        if (
+            found is not None and found.email
+        ):  # it is the whole person, so their click need not wait for Slack to say it again
             self._keep("user", found.id, found)
         return found
 

@@ -207,9 +207,12 @@ def needed(quorum: int, approved: int, taken: Sequence[Seat]) -> list[tuple[int,
     """(how many, from which groups) are still needed: empty seats first, then whoever may fill up the quorum."""
     wanted: list[tuple[int, tuple[str, ...]]] = [(seat.missing, (seat.group,)) for seat in taken if seat.missing]
     more = quorum - approved - sum(number for number, _ in wanted)
-    if more > 0 and taken:
-        wanted.append((more, tuple(seat.group for seat in taken)))
-    return wanted
+    if more <= 0 or not taken:
+        return wanted
+    anyone = tuple(seat.group for seat in taken)
+    if [groups for _, groups in wanted] == [anyone]:
+        return [(wanted[0][0] + more, anyone)]
+    return [*wanted, (more, anyone)]
 
 
 def _progress(quorum: int, approved: int, taken: Sequence[Seat]) -> str:

@@ -104,7 +104,8 @@ class Comparison:
     champion: str  #: "" while nobody serves the stage
     standing: str
     strips: tuple[Strip, ...]
-    notes: tuple[str, ...]
+    legend: tuple[str, ...]  #: how to read the drawing; words alone do not need it
+    caution: str  #: "" where there is none
     left_out: int = 0
 
 
@@ -122,7 +123,8 @@ def compare(view: PromotionView) -> Comparison | None:
         champion=view.champion.version if view.champion else "",
         standing=_standing(view.verdicts),
         strips=tuple(strips[:ROWS]),
-        notes=_notes(view, strips[:ROWS]),
+        legend=_legend(strips[:ROWS]),
+        caution=_caution(view),
         left_out=max(0, len(strips) - ROWS),
     )
 
@@ -253,18 +255,19 @@ def _ends(spots: Sequence[Spot | None], edges: Sequence[Edge]) -> tuple[float, f
     return low - MARGIN * width, high + MARGIN * width
 
 
-def _notes(view: PromotionView, strips: Sequence[Strip]) -> tuple[str, ...]:
+def _legend(strips: Sequence[Strip]) -> tuple[str, ...]:
     spots = [spot for each in strips for spot in (each.candidate, each.champion) if spot is not None]
     with_interval = sorted({spot.how for spot in spots if spot.how})
-    notes = []
-    if with_interval:
-        notes.append(f"Lines are 95 % intervals ({', '.join(with_interval)}).")
+    lines = [f"Lines are 95 % intervals ({', '.join(with_interval)})."] if with_interval else []
     if any(not spot.how for spot in spots):
-        notes.append("A mark without a line is a single value: no interval is known.")
-    if view.champion and _datasets(view.version) and _datasets(view.champion):
-        apart = _datasets(view.version).isdisjoint(_datasets(view.champion))
-        notes += ["Candidate and champion were measured on different data."] if apart else []
-    return tuple(notes)
+        lines.append("A mark without a line is a single value: no interval is known.")
+    return tuple(lines)
+
+
+def _caution(view: PromotionView) -> str:
+    mine, theirs = _datasets(view.version), _datasets(view.champion) if view.champion else set()
+    apart = mine and theirs and mine.isdisjoint(theirs)
+    return "Candidate and champion were measured on different data." if apart else ""
 
 
 def _datasets(version: ModelVersion) -> set[str]:
@@ -292,7 +295,7 @@ def alt_text(found: Comparison) -> str:
     against = f"champion {found.champion}" if found.champion else "no champion yet"
     lines = [f"{found.title} Candidate {found.candidate} against {against}; {found.standing}."]
     lines += [f"{_in_words(each)}." for each in found.strips]
-    lines += found.notes
+    lines += [found.caution] if found.caution else []
     if found.left_out:
         lines.append(f"{found.left_out} more under Details.")
     return " ".join(re.sub(r"\s+", " ", line) for line in lines)

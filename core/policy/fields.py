@@ -124,7 +124,7 @@ def _channel(value: Any) -> str:
             "is empty", 'write a channel in quotes, such as "#ml-promotions" (without them, # begins a comment)'
         )
     text = _text(value, 'a channel in quotes, such as "#ml-promotions"')
-    if re.fullmatch(r"[CG][A-Z0-9]{2,30}", text, re.ASCII):
+    if re.fullmatch(r"[CG][A-Z0-9]{1,30}", text, re.ASCII):
         return text
     name = text.removeprefix("#")
     if not name or len(name) > NAME_LIMIT or name != name.lower() or not re.fullmatch(r"[\w-]+", name):
@@ -137,7 +137,7 @@ def _channel(value: Any) -> str:
 def _member(value: Any) -> str:
     example = 'an id such as U01ALICE, an e-mail address, or a user group in quotes such as "@risk-team"'
     text = _text(value, example)
-    patterns = (r"[UW][A-Z0-9]{2,30}", r"[^\s@<>,;]{1,64}@[^\s@<>,;]{1,190}", r"@[^\s@<>,;]{1,80}")
+    patterns = (r"[UW][A-Z0-9]{1,30}", r"[^\s@<>,;]{1,64}@[^\s@<>,;]{1,190}", r"@[^\s@<>,;]{1,80}")
     if unprintable(text) or not any(re.fullmatch(pattern, text) for pattern in patterns):
         raise wrong(f"{shown(text)} is nobody's id, e-mail address or user group", f"write {example}")
     return text

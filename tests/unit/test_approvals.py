@@ -64,6 +64,12 @@ def test_what_is_still_needed_is_said(decisions: list[Decision], sentence: str) 
     assert (counted.met, counted.sentence) == (False, sentence)
 
 
+def test_what_one_group_owes_is_said_as_one_number() -> None:
+    alone = Approvals.model_validate({"quorum": 3, "from": [{"group": "ml-leads", "at_least": 1}]})
+    assert tally(alone, []).sentence == "0 of 3 approvals; still needed: 3 from ml-leads."
+    assert tally(alone, [yes(BOB, "ml-leads")]).sentence == "1 of 3 approvals; still needed: 2 from ml-leads."
+
+
 def test_somebody_in_both_groups_moves_over_for_somebody_in_one() -> None:
     both, one = yes(BOB, "ml-leads", "risk"), yes(CAROL, "ml-leads")
     for decisions in ([both, one], [one, both]):

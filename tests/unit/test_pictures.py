@@ -127,7 +127,7 @@ def test_each_metric_says_which_way_is_better_and_where_its_gate_is() -> None:
         ]
         assert all(0 < strip.place(value) < 1 for value in shown)
     assert slow.place(41) > slow.place(50) > slow.place(61), "better is to the right"
-    assert found.notes == (
+    assert found.legend == (
         "Lines are 95 % intervals (normal).",
         "A mark without a line is a single value: no interval is known.",
     )
@@ -171,7 +171,7 @@ def test_different_data_is_pointed_out() -> None:
     new = Measurement("auc", 0.95, dataset="eval", dataset_digest="sha256:2")
     found = compare(promotion(gates, version("7", new), version("6", old)))
     assert found is not None
-    assert "Candidate and champion were measured on different data." in found.notes
+    assert found.caution == "Candidate and champion were measured on different data."
 
 
 # -- over time ---------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_a_process_of_its_own_draws_and_is_ended_when_its_time_is_up(tmp_path: P
 
 def test_where_it_cannot_be_drawn_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compared, _ = both()
-    monkeypatch.setattr(drawing, "asdict", lambda _: {"strips": 3, "notes": []})
+    monkeypatch.setattr(drawing, "asdict", lambda _: {"strips": 3, "legend": []})
     with pytest.raises(drawing.NotDrawn, match="TypeError"):
         drawing.draw(compared, str(tmp_path), 60)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
@@ -332,7 +332,7 @@ def test_names_from_outside_do_no_harm(hostile: str) -> None:
 
 def test_a_formula_in_a_name_is_no_formula() -> None:
     compared, _ = both()
-    broken = Comparison(r"$\frac{$ $x^$", r"$\alpha$", "$", "", compared.strips, compared.notes)
+    broken = Comparison(r"$\frac{$ $x^$", r"$\alpha$", "$", "", compared.strips, compared.legend, "")
     assert size(drawing.png(broken))[0] >= 1280
 
 

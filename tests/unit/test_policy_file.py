@@ -273,9 +273,13 @@ def test_no_value_anywhere_brings_anything_but_findings_with_a_line(data: st.Dat
             break
         here = here[step]
     text = json.dumps(content, indent=1)
-    with pytest.raises(PolicyError) as refused:
-        load(text)
-    for finding in refused.value.findings:
+    try:
+        load(text)  # an empty list of what may be left out is no mistake
+    except PolicyError as refused:
+        findings = refused.findings
+    else:
+        findings = ()
+    for finding in findings:
         assert 1 <= finding.line <= text.count("\n") + 1
         assert "\n" not in str(finding)
         assert str(finding).endswith(".")

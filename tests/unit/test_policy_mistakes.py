@@ -68,7 +68,7 @@ WRONG = [
     ("requires: [development]", "requires: [production]", "10: stages[1].requires[0]: a stage cannot require itself; name an earlier stage"),
     ("- name: production", "- name: development", '9: stages[1].name: there is another stage "development" above; name each stage once'),
     ("- name: development", "- name: development\n    deploy: {target: hook}", '9: stages[0].deploy: versions arrive in "development" by being registered, so this would never act; remove it, or put a stage such as development before this one'),
-    ('["@risk-team"]', "[U03CAROL]\nmodels: {a: {owner: U1}}", '7: models.a.owner: "U1" is nobody\'s id, e-mail address or user group; write an id such as U01ALICE, an e-mail address, or a user group in quotes such as "@risk-team"'),
+    ('["@risk-team"]', "[U03CAROL]\nmodels: {a: {owner: U}}", '7: models.a.owner: "U" is nobody\'s id, e-mail address or user group; write an id such as U01ALICE, an e-mail address, or a user group in quotes such as "@risk-team"'),
     ('["@risk-team"]', "[U01ALICE]\n#", None),
     ("quorum: 2", "automatic: true", "15: stages[1].approvals.from: says nothing where approvals are automatic; remove it, or automatic: true"),
 ]  # fmt: skip

@@ -50,11 +50,9 @@ def _comparison(found: Comparison) -> list[Json]:
     head = f"*{escape(found.title, 200)}*\nCandidate {escape(found.candidate, 60)} {against} · {escape(found.standing, 60)}"
     lines = [line for strip in found.strips for line in _lines(strip)]
     legend = "● candidate  ◇ champion  ┊ gate  better →"
-    more = [f"… and {found.left_out} more under Details."] if found.left_out else []
-    notes = [
-        each.replace("Lines are", "In brackets:").replace(" without a line", "") for each in found.notes if found.notes
-    ]
-    return [section(head), _fixed([*lines, legend]), *([context(" ".join([*notes, *more]))] if [*notes, *more] else [])]
+    more = f"… and {found.left_out} more under Details." if found.left_out else ""
+    foot = " ".join(each for each in (found.caution, more) if each)
+    return [section(head), _fixed([*lines, legend]), *([context(foot)] if foot else [])]
 
 
 def _lines(strip: Strip) -> list[str]:

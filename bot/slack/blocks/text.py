@@ -71,7 +71,7 @@ def clip_markup(text: str, limit: int) -> str:
 
 def person(actor_id: str, fallback: str = "") -> str:
     """A mention of a person by Slack id; anything that is no Slack id is shown as text."""
-    return f"<@{actor_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,20}", actor_id) else escape(fallback or actor_id, 80)
+    return f"<@{actor_id}>" if re.fullmatch(r"[UW][A-Z0-9]{1,20}", actor_id) else escape(fallback or actor_id, 80)
 
 
 def date(moment: datetime, style: str = "{date_short_pretty} at {time}") -> str:
