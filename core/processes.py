@@ -20,7 +20,7 @@ from core.store.tables import Process
 log = logging.getLogger(__name__)
 
 BEAT = 5.0
-DEAD = timedelta(seconds=30)
+DEAD = timedelta(seconds=20)
 #: Any constant but those of `core.store`: one process at a time looks after the dead.
 REAPER_LOCK = 0x6261746F70
 
