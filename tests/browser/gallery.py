@@ -25,12 +25,12 @@ def main(folder: Path = FOLDER) -> None:
     views = []
     with (
         tempfile.TemporaryDirectory(prefix="gallery-") as work,
-        office(Path(work)) as baton,
+        office(Path(work)) as (baton, registry),
         sync_playwright() as driver,
     ):
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
         studio = Studio(browser, baton.slack.url)
-        for view in scenes(baton):
+        for view in scenes(baton, registry):
             page, element = studio.visit(view)
             for look in LOOKS:
                 studio.wear(page, look)

@@ -29,14 +29,17 @@ from tests.browser.views import (
     send_alert,
     withdraw,
 )
-from tests.scenario.world import ALICE, BOB, CAROL, MALLORY, PROMO, Baton, wait
+from tests.fakes.mlflow_contract import Trainer
+from tests.scenario.world import ALICE, BOB, CAROL, MALLORY, PROMO, Baton, version_body, wait
 
 
-def scenes(baton: Baton) -> Iterator[View]:
-    """Every view, each there when it is yielded."""
+def scenes(baton: Baton, registry: str) -> Iterator[View]:
+    """Every view, each there when it is yielded. `registry` is the URL of the MLflow server."""
     baton.receiver.reply = answers
-    told = (_empty, _asked, _deployed, _rolled_back, _declined, _gates, _stages, _glass, _replies, _forms, _days)
-    for part in told:
+    for part in (_empty, _asked, _deployed, _rolled_back, _declined, _gates, _stages, _bundled):
+        yield from part(baton)
+    yield from _moved(baton, registry)
+    for part in (_glass, _replies, _forms, _days):
         yield from part(baton)
 
 
@@ -237,6 +240,69 @@ def _stages(baton: Baton) -> Iterator[View]:
     yield card("canary-held", "Somebody holds it.", message, first, "Held by bob", buttons=True)
 
 
+def _bundled(baton: Baton) -> Iterator[View]:
+    for model, versions in (("embedder", ("6", "7")), ("ranker", ("3",))):
+        for version in versions:
+            register(baton, version, model)
+    said = baton.command(
+        baton.alice, "/promote search embedder=6 ranker=3 to production because they were trained together"
+    )
+    baton.approve(baton.card(str(said["text"]).partition(":")[0]))
+    baton.card("search 1 is champion of production")
+    line = "/promote search embedder=7 ranker=3 to production because the embedder learned new words"
+    said = baton.command(baton.alice, line)
+    message = baton.card(str(said["text"]).partition(":")[0])
+    first = "Promote search 2 to production?"
+    yield card(
+        "bundle", "Models together: one card, a row a member.", message, first, "All 10 gates passed.", buttons=True
+    )
+    baton.approve(message)
+    first = "search 2 is champion of production"
+    baton.card(first)
+    yield card("bundle-succeeded", "Every member serves, or none.", message, first, "It took over from 1")
+
+
+def _moved(baton: Baton, registry: str) -> Iterator[View]:
+    trainer = Trainer(registry)
+    trainer.model = "price-estimator"
+    for version in "12":
+        run = trainer.run(
+            mlflow__source__git__repoURL="https://git.example.com/prices", mlflow__source__git__commit="0123abcd"
+        )
+        trainer.used(run, "sales", "training", 1_000)
+        for name, value in {
+            "auc": 0.9573,
+            "auc/country:DE": 0.9311,
+            "latency_p99_ms": 31.4,
+            "fairness_gap": 0.05,
+        }.items():
+            trainer.metric(run, name, value)
+        trainer.finish(run)
+        assert trainer.version(run_id=run) == version
+        at = f"/models/price-estimator/versions/{version}"
+        wait(lambda at=at: baton.api("GET", at).status_code == 200, "the version to arrive")
+        baton.approve(ask(baton, version, model="price-estimator", reason="prices of October"))
+        baton.card(f"price-estimator {version} is champion of production")
+    wait(
+        lambda: baton.scalar("SELECT count(*) FROM write_backs WHERE state = 'pending'") == 0, "the alias to be written"
+    )
+    trainer.post("registered-models/alias", name=trainer.model, alias="champion", version="1")
+    first = "Moved past Baton: price-estimator in mlflow"
+    message = baton.card(first)
+    yield card(
+        "drift",
+        "Somebody moved the registry's alias.",
+        message,
+        first,
+        "is Baton's champion of production",
+        buttons=True,
+    )
+    baton.click(baton.bob, message, "Revert to 2")
+    first = "Put back: price-estimator in mlflow"
+    baton.card(first)
+    yield card("drift-reverted", "It was put back.", message, first, "had it put back")
+
+
 def _glass(baton: Baton) -> Iterator[View]:
     register(baton, "15", auc=0.884)
     line = f"/promote break-glass {MODEL} 15 to production because 6 leaks card numbers"
@@ -320,3 +386,15 @@ def _days(baton: Baton) -> Iterator[View]:
     first = f"Expired: {MODEL} 16 to production"
     baton.card(first)
     yield card("expired", "Nobody decided in time.", message, first, "Not enough people approved in time")
+    baton.tick("reviews")
+    first = f"Re-certify {MODEL} 15 in production?"
+    message = baton.card(first)
+    yield card("recertify", "A champion is past its review date.", message, first, "Nobody can re-certify it until")
+    fresh = {"auc": 0.9561, "auc/country=DE": 0.9302, "latency_p99_ms": 31.9}
+    measured = version_body("15", metrics=fresh)["metrics"]
+    answer = baton.api("POST", f"/models/{MODEL}/versions/15/measurements", metrics=measured)
+    assert answer.status_code == 201, answer.text
+    wait(lambda: labels(now(baton, message)) == ["Re-certify"], "the button")
+    yield card(
+        "recertify-measured", "Fresh measurements pass.", message, first, "Its fresh measurements pass.", buttons=True
+    )

@@ -13,12 +13,14 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from bot import wiring_registries
 from bot.slack import pacing
 from core.engine import Engine
 from core.store.database import Database
 from core.store.migrate import upgrade
 from tests.browser.conftest import PHONE
 from tests.browser.views import View, policy
+from tests.fakes.mlflow import MLflow
 from tests.scenario.world import Baton
 
 PALETTE = (Path(__file__).parent / "palette.js").read_text(encoding="utf-8")
@@ -52,8 +54,8 @@ FRAMES = {"home": ".home", "form": "dialog.modal", "confirm": "dialog.confirm", 
 
 
 @contextmanager
-def office(folder: Path) -> Iterator[Baton]:
-    """Baton at the local Slack, for a day of scenes."""
+def office(folder: Path) -> Iterator[tuple[Baton, str]]:
+    """Baton at the local Slack, for a day of scenes, and the URL of an MLflow server that it watches."""
     url = f"sqlite:///{folder / 'baton.db'}"
     database = Database(url)
     upgrade(database.engine)
@@ -61,14 +63,16 @@ def office(folder: Path) -> Iterator[Baton]:
     engine.migrate()
     engine.stop()
     database.dispose()
-    usual, pacing.PER_SECOND = pacing.PER_SECOND, 20.0
-    baton = Baton(folder, "http", policy(), url, patience=15.0)
-    try:
-        baton.open()
-        yield baton
-    finally:
-        baton.close()
-        pacing.PER_SECOND = usual
+    usual = pacing.PER_SECOND, wiring_registries.SWEEP_SECONDS
+    pacing.PER_SECOND, wiring_registries.SWEEP_SECONDS = 20.0, 0.2
+    with MLflow() as registry:
+        baton = Baton(folder, "http", policy(registry.url), url, patience=15.0)
+        try:
+            baton.open()
+            yield baton, registry.url
+        finally:
+            baton.close()
+            pacing.PER_SECOND, wiring_registries.SWEEP_SECONDS = usual
 
 
 class Studio:

@@ -25,9 +25,9 @@ Measured = tuple[View, Look, dict[str, Any]]
 def measured(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> list[Measured]:
     """Every view, looked at in every way."""
     found = []
-    with office(tmp_path_factory.mktemp("gallery")) as baton:
+    with office(tmp_path_factory.mktemp("gallery")) as (baton, registry):
         studio = Studio(browser, baton.slack.url)
-        for view in scenes(baton):
+        for view in scenes(baton, registry):
             page, element = studio.visit(view)
             for look in LOOKS:
                 studio.wear(page, look)

@@ -59,12 +59,19 @@ stages:
       remind: [24h]
       escalate: {after: 48h, to: on-call}
     deploy: {target: prod-hook, timeout: 5d}
+    review: {after: 5d}
     rollback: {allowed: [on-call], on_alert: ask}
     break_glass: {allowed: [on-call]}
 targets:
   prod-hook: {type: webhook, url: "HOOK_URL", secret_env: HOOK_SECRET}
 alerts:
   alertmanager: {type: alertmanager, token_env: ALERT_TOKEN}
+bundles:
+  search: {members: [embedder, ranker], order: [[embedder, ranker]]}
+models:
+  price-*: {registry: mlflow, write_back: alias}
+registries:
+  mlflow: {type: mlflow, url: "MLFLOW_URL", poll: 1s}
 """
 MODEL = "fraud-detector"
 WHY_ASKED = "it finds 3 % more fraud in October's holdout, at the same latency"
@@ -96,18 +103,18 @@ class View:
     prepare: Callable[[Page], None] = lambda _page: None
 
 
-def policy() -> str:
-    """The policy file; one stage is frozen from yesterday on."""
+def policy(mlflow: str) -> str:
+    """The policy file, with the MLflow server's address; one stage is frozen from yesterday on."""
     now = datetime.now(UTC)
     begins, ends = (f"{now + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (-1, 9))
-    return POLICY.replace("FROM", begins).replace("UNTIL", ends)
+    return POLICY.replace("FROM", begins).replace("UNTIL", ends).replace("MLFLOW_URL", mlflow)
 
 
 def answers(hook: Hook) -> Reply:
-    """The deploy system: at a loss about batch, at once for what is put back and for canaries, else it will report."""
+    """The deploy system: at a loss about batch, at once for what is put back and all other models, else it will report."""
     if hook.data["stage"] == "batch":
         return 500, {"message": "no idea"}
-    if hook.data["stage"] == "mobile" or hook.data["model"]["version"] == "6":
+    if hook.data["model"]["name"] != MODEL or hook.data["model"]["version"] == "6":
         return 200, {"state": "succeeded"}
     return 202, {}
 

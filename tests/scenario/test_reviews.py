@@ -34,7 +34,7 @@ def test_an_old_champion_is_certified_on_fresh_measurements(baton: Baton) -> Non
     baton.tick("reviews")
     asked = baton.card(f"Re-certify {MODEL} 7 in production?")
     assert "It has served on one word since" in shown_text(asked)
-    assert "Until its fresh measurements pass, nobody can re-certify it." in shown_text(asked)
+    assert "Nobody can re-certify it until its fresh measurements pass." in shown_text(asked)
     assert "Version 7 has no fresh measurements." in shown_text(asked)
     assert labels(asked) == []
     baton.server.services.boards.want([PROMO], "2026-11-24", baton.clock())

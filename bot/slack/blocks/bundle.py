@@ -63,7 +63,8 @@ def _row(view: PromotionView, member: MemberView, deployed: bool) -> list[str]:
         prefix = f"{member.model} {member.version}: "
         worst = found[0]
         passed = all(each.outcome is Outcome.PASSED for each in found)
-        said = f"all {len(found)} passed" if passed else plain(worst.sentence.removeprefix(prefix), 120)
+        count = sum(not each.advisory for each in found) or len(found)  # as in the head, which counts what decides
+        said = f"all {count} passed" if passed else plain(worst.sentence.removeprefix(prefix), 120)
         gates = f"{mark(worst)}{NO_BREAK}{said}"
     row = [
         plain(member.model, 60),

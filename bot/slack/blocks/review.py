@@ -54,8 +54,12 @@ def _standing(found: Certification) -> str:
         return f"✅ {by} re-certified it{when}, by these measurements:"
     if found.state == "gone":
         return "▫️ It serves there no longer, so nobody need certify it."
-    missing = "" if found.ready else " Until its fresh measurements pass, nobody can re-certify it."
-    return f"📅 It has served on one word since {date(found.since)}, {escape(found.late, 40)}.{missing}"
+    safe = (
+        "✅ *Its fresh measurements pass.*"
+        if found.ready
+        else "❓ *Nobody can re-certify it until its fresh measurements pass.*"
+    )
+    return f"{safe}\nIt has served on one word since {date(found.since)}, {escape(found.late, 40)}."
 
 
 def _buttons(found: Certification) -> dict[str, object]:
