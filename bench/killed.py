@@ -21,8 +21,8 @@ from bench.databases import POSTGRES, SQLITE, Databases, databases
 from bench.fleet import Fleet
 from bench.report import heading, line, machine, p, summary, verdict
 
-CANARY = """rollout: {strategy: canary, steps: [{traffic: 10, hold: 5s}, {traffic: 50, hold: 5s}, {traffic: 100}]}
-    verify: {for: 5s}"""
+CANARY = """rollout: {strategy: canary, steps: [{traffic: 10, hold: 15s}, {traffic: 50, hold: 15s}, {traffic: 100}]}
+    verify: {for: 15s}"""
 #: How long everything may take to end once nobody is killed any more.
 TO_THE_END = 240.0
 

@@ -29,10 +29,12 @@ from core.evaluation import Evaluation
 from core.outcomes import ENDED, Outcomes, ended_sentence
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
 from core.store.database import Database
+from core.store.reports import of_another
 from core.store.tables import DeploymentRow
 from core.store.transition import record, transition
 from core.store.views import deployment
 from core.targets.cloud_event import Order, requested
+from core.targets.standard_webhooks import TOLERANCE
 
 log = logging.getLogger(__name__)
 
@@ -258,6 +260,7 @@ class Deployments:
                 if state != "in_progress":
                     raise Conflict("deployment-reported", sentence)
                 return Reported(deployment(session, row.id), False, sentence)
+            self._refuse_strayed(session, report_id, row.id, now)
             news = (row.report, row.url, row.message) != (state, url or row.url, message or row.message)
             row.report, row.url, row.message = state, url or row.url, message or row.message
             row.sent_at = row.sent_at or now
@@ -267,6 +270,17 @@ class Deployments:
                 record(session, row.promotion, "deployment_reported", who, now, data, row.id)
                 self.workflows.wake(session, row.id)
             return Reported(deployment(session, row.id), True)
+
+    def _refuse_strayed(self, session: Session, report_id: str, deployment_id: int, now: datetime) -> None:
+        """Raise `Conflict` where the report of this id was of another deployment; without an id nobody can tell."""
+        if not report_id:
+            return
+        other = of_another(session, report_id[:200], deployment_id, now, now - 2 * timedelta(seconds=TOLERANCE))
+        if other is not None:
+            raise Conflict(
+                "other-deployment",
+                f"This webhook-id was used for a report of D-{other}; a report of D-{deployment_id} needs its own.",
+            )
 
     # -- the watchdog --------------------------------------------------------------------------------------------
 

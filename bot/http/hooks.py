@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,8 +19,8 @@ from bot.http.services import Services
 from core.domain.errors import Conflict, NotAllowed, NotFound
 from core.policy.alerting import parse
 from core.store.promotions import number
-from core.store.reports import target_of, used_for_another
-from core.targets.standard_webhooks import TOLERANCE, Secret, verify
+from core.store.reports import target_of
+from core.targets.standard_webhooks import Secret, verify
 
 Json = dict[str, Any]
 REPORT: Json = {
@@ -67,22 +66,10 @@ class Hooks:
         except ValidationError as wrong:
             errors = [{**each, "loc": ("body", *each["loc"])} for each in wrong.errors(include_url=False)]
             raise RequestValidationError(errors) from None
-        self._refuse_strayed(wanted, body.deployment, webhook_id)
+        if body.deployment is not None and number(body.deployment, "D") != wanted:
+            raise Conflict("other-deployment", f"This report is of {body.deployment[:30]}, but was sent to D-{wanted}.")
         taken = self.services.deployments.report(wanted, body.state, body.url, body.message, webhook_id)
         return {"deployment": f"D-{wanted}", "state": body.state, "taken": taken.taken, "detail": taken.sentence}
-
-    def _refuse_strayed(self, wanted: int, named: str | None, webhook_id: str) -> None:
-        """Raise `Conflict` when this report was meant for another deployment."""
-        if named is not None and number(named, "D") != wanted:
-            raise Conflict("other-deployment", f"This report is of {named[:30]}, but was sent to D-{wanted}.")
-        since = self.services.clock() - 2 * timedelta(seconds=TOLERANCE)
-        with self.services.database.read() as session:
-            other = used_for_another(session, webhook_id, wanted, since)
-        if other is not None:
-            raise Conflict(
-                "other-deployment",
-                f"This webhook-id was used for a report of D-{other}; a report of D-{wanted} needs its own.",
-            )
 
     def _secrets(self, deployment_id: int) -> tuple[Secret, ...]:
         """What reports of this deployment are signed with. Raises `NotFound`."""

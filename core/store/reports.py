@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from core.domain.errors import NotFound
-from core.store.tables import AuditEvent, DeploymentRow
+from core.store.report_tables import ReportRow
+from core.store.tables import DeploymentRow
 
 
 def target_of(session: Session, deployment_id: int) -> str:
@@ -20,17 +20,14 @@ def target_of(session: Session, deployment_id: int) -> str:
     return found
 
 
-def used_for_another(session: Session, report_id: str, deployment_id: int, since: datetime) -> int | None:
-    """The other deployment that a report of this id was taken for since then; None when there is none.
+def of_another(session: Session, report_id: str, deployment_id: int, now: datetime, since: datetime) -> int | None:
+    """Note that the report of this id is of this deployment; the other one that it was taken for since then, if any.
 
     A signature covers the body and not the address, so a report could be sent on to another deployment of its target.
     """
-    newest_first = select(AuditEvent).order_by(AuditEvent.seq.desc()).execution_options(yield_per=200)
-    with closing(session.scalars(newest_first)) as found:
-        for event in found:
-            if event.at < since:
-                return None
-            same = event.kind == "deployment_reported" and event.data.get("report") == report_id[:200]
-            if same and event.deployment_id != deployment_id:
-                return event.deployment_id
-    return None
+    session.execute(delete(ReportRow).where(ReportRow.at < since))
+    known = session.get(ReportRow, report_id)
+    if known is None:
+        session.add(ReportRow(id=report_id, deployment_id=deployment_id, at=now))
+        return None
+    return known.deployment_id if known.deployment_id != deployment_id else None
