@@ -11,7 +11,7 @@ from core.domain.views import PromotionView
 from core.policy import approvals
 from core.policy.schema import Policy, Stage
 from core.store.database import Database
-from core.store.delegations import standing_in
+from core.store.delegations import Delegation, standing_in
 
 
 def awaited_by(
@@ -20,15 +20,16 @@ def awaited_by(
     """The members of each group that is asked, without those who may not approve this one, and who decides for whom."""
     seats = view.tally.seats if view.tally else ()
     members = {seat.group: directory.members(list(policy.groups.get(seat.group, ()))) for seat in seats}
-    everybody = [who for people in members.values() for who in people]
+    delegated: dict[str, Delegation] = {}
+    if view.state is State.AWAITING_APPROVAL:
+        with database.read() as session:
+            delegated = standing_in(session, now)
+    delegates = directory.members([each.delegate for each in delegated.values()])
+    everybody = [*delegates, *(who for people in members.values() for who in people)]
     rule = Stage.from_rules(view.rules).approvals
     out = approvals.barred(rule, everybody, view.requester, view.version.lineage.trained_by)
-    groups = {group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()}
-    if view.state is not State.AWAITING_APPROVAL:
-        return Awaited(groups)
-    with database.read() as session:
-        delegated = standing_in(session, now)
-    barred = {view.requester.id, *out}
+    barred = {view.requester.id, *out}  # nobody decides in another's place on what they asked for themselves
     return Awaited(
-        groups, {whose: (each.delegate, each.until) for whose, each in delegated.items() if each.delegate not in barred}
+        {group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()},
+        {whose: (each.delegate, each.until) for whose, each in delegated.items() if each.delegate not in barred},
     )

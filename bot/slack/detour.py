@@ -20,6 +20,13 @@ from core.store.messages import Claim, went_stale
 
 log = logging.getLogger(__name__)
 
+#: What first met a channel that is out of reach, where it was about no promotion.
+MET_BY = {
+    "digest": "the digest",
+    "alert": "an alert",
+    "drift": "what was moved in a registry",
+    "review": "a champion that is to be re-certified",
+}
 #: How many people one report goes to, where the owner is a group.
 TOLD = 10
 
@@ -34,9 +41,10 @@ class Detour:
         self.clock = clock
 
     def take(self, claimed: Claim, code: str) -> None:
-        """A card or a digest cannot be written where it belongs, for `code`."""
+        """A card, a digest or other news cannot be written where it belongs, for `code`."""
         if claimed.promotion_id is None:
-            self._report(claimed.channel, code, "slack.channel", "the digest", self.policy.slack.owner, "")
+            met_by = MET_BY.get(claimed.key.partition(":")[0], "a message")
+            self._report(claimed.channel, code, "slack.channel", met_by, self.policy.slack.owner, "")
             return
         with self.database.read() as session:
             view = promotions.load(session, claimed.promotion_id)

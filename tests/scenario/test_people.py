@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bot.local_slack.person import labels, shown_text
 from core.store.tables import PromotionRow
-from tests.scenario.world import BOB, CAROL, MODEL, POLICY, Baton, Json, wait
+from tests.scenario.world import BOB, CAROL, MODEL, POLICY, Baton, Json, version_body, wait
 
 GLASS = POLICY.replace(
     "    rollback: {allowed: [on-call]}", "    rollback: {allowed: [on-call]}\n    break_glass: {allowed: [on-call]}"
@@ -118,6 +118,15 @@ class TestDelegating:
         assert f"<@U05MALLORY> for <@{CAROL}>" in done
         found = baton.api("GET", "/promotions/P-1").json()["decisions"]
         assert [each["for"]["actor"] for each in found if each["for"]] == [f"user:{CAROL}"]
+
+    def test_a_delegate_who_trained_it_is_not_named(self, baton: Baton) -> None:
+        baton.command(baton.carol, "/promote delegate @mallory until tomorrow")
+        lineage = version_body("7")["lineage"] | {"trained_by": "mallory@example.com"}
+        baton.register("7", lineage=lineage)
+        card = baton.ask("7")
+        assert f"<@{CAROL}>" in shown_text(card)
+        assert "U05MALLORY> for them" not in shown_text(card)
+        assert "trained" in baton.refused(baton.mallory, card, "Approve")
 
     def test_one_seat_is_not_filled_twice(self, baton: Baton) -> None:
         card = waiting(baton)

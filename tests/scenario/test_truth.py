@@ -13,10 +13,12 @@ import pytest
 
 from bot.local_slack.person import Json, Person, labels, shown_text
 from core.store import messages
+from tests.scenario.test_alerts import firing, policy_with, send
 from tests.scenario.world import POLICY, Baton, wait
 
 SECRET, PROMO_ID = "C04SECRET", "C01PROMO"
-OWNED = POLICY.replace('channel: "#ml-promotions"\n', 'channel: "#ml-promotions"\n  owner: dave@example.com\n')
+OWNER = 'channel: "#ml-promotions"\n', 'channel: "#ml-promotions"\n  owner: dave@example.com\n'
+OWNED = POLICY.replace(*OWNER)
 PRIVATE = OWNED.replace("#ml-promotions", "#secret")
 ROUND, REPORT = "Sent to you directly", "🚧"
 WITHIN = 5.0
@@ -186,6 +188,21 @@ class TestAChannelThatCannotBeReached:
 
         times = [call["at"] for call in _posts(shut_out)]
         assert (times[-1] - times[0]) / (len(times) - 1) > 3.0, times
+
+
+@pytest.mark.parametrize("policy", [policy_with("ask").replace(*OWNER)], ids=["alerts"])
+def test_an_alert_that_cannot_be_shown_is_called_one(baton: Baton) -> None:
+    baton.excused |= {"channel_not_found", "not_in_channel"}
+    for version in ("6", "7"):
+        baton.promoted(version)
+    wait(lambda: all_said(baton), "everything to be known as said")
+    baton.server.stop()
+    baton.policy.write_text(baton.policy.read_text().replace("#ml-promotions", "#secret"))
+    baton.start()
+
+    send(baton, firing())
+
+    assert "Noticed with an alert" in shown_text(baton.dave.wait_for_text("app", REPORT))
 
 
 @pytest.mark.parametrize(
