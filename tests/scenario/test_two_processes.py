@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from sqlalchemy import make_url
 from bot.local_slack.person import shown_text
 from core.store.audit import verify
 from tests.conftest import _sql
+from tests.integration.receiver import Hook
 from tests.scenario.crash_child import Child
 from tests.scenario.test_crash import Lives
 from tests.scenario.world import POLICY, reserved_port, wait
@@ -98,7 +101,8 @@ def test_two_processes_send_one_hook_and_one_digest_and_tell_each_event_once(pai
     assert len(_digests(pair)) == 1
 
 
-def test_when_one_is_killed_for_good_the_other_carries_on(pair: Pair) -> None:
+def awaiting_its_report(pair: Pair) -> tuple[Hook, bool]:
+    """A deployment under way, and whether the first of the two runs it."""
     pair.receiver.reply = lambda _hook: (202, {})
     pair.one_approval_before("7")
     pair.approve(pair.card_of("7", "Approvals 1 of 2"), pair.carol)
@@ -108,18 +112,26 @@ def test_when_one_is_killed_for_good_the_other_carries_on(pair: Pair) -> None:
         owner = session.connection().exec_driver_sql("SELECT executor_id FROM dbos.workflow_status").scalar()
         entered = session.connection().exec_driver_sql("SELECT executor_id FROM processes ORDER BY started_at").all()
     pair.report(hook, "in_progress")
-    survivor = pair.port
-    if owner == entered[0][0]:
+    return hook, owner == entered[0][0]
+
+
+def report_to(pair: Pair, port: int, hook: Hook) -> None:
+    """The deploy system's word reaches the process at `port`, as a load balancer would see to."""
+    path = urlsplit(hook.data["callback_url"]).path
+    hook.event["data"]["callback_url"] = f"http://127.0.0.1:{port}{path}"
+    assert pair.report(hook, "succeeded").status_code == 200
+
+
+def test_when_one_is_killed_for_good_the_other_carries_on(pair: Pair) -> None:
+    hook, first = awaiting_its_report(pair)
+    if first:
         pair.kill()
-        survivor = pair.second_port
     else:
         assert pair.second is not None
         pair.second.kill()
         pair.second = None
 
-    path = urlsplit(hook.data["callback_url"]).path
-    hook.event["data"]["callback_url"] = f"http://127.0.0.1:{survivor}{path}"  # as a load balancer would see to
-    assert pair.report(hook, "succeeded").status_code == 200
+    report_to(pair, pair.second_port if first else pair.port, hook)
 
     wait(lambda: pair.champion_now() == "7", "the other one to carry on", 30.0)
     pair.card_of("7", "is champion of production")
@@ -128,5 +140,26 @@ def test_when_one_is_killed_for_good_the_other_carries_on(pair: Pair) -> None:
     assert len(pair.alice.dms()) == 1
 
 
+def test_one_that_was_frozen_and_buried_wakes_up_and_doubles_nothing(pair: Pair) -> None:
+    hook, first = awaiting_its_report(pair)
+    frozen = pair.child if first else pair.second
+    assert frozen is not None
+    os.kill(frozen.process.pid, signal.SIGSTOP)
+    try:
+        report_to(pair, pair.second_port if first else pair.port, hook)
+        wait(lambda: pair.champion_now() == "7", "the other one to carry on", 60.0)
+    finally:
+        os.kill(frozen.process.pid, signal.SIGCONT)
+
+    wait(lambda: _living(pair) == 2, "it to say that it lives")
+    check(pair, 1)
+
+
 def _digests(pair: Pair) -> list[dict]:
     return [m for m in pair.cards() if "waiting for a decision" in shown_text(m) or "Nothing waits" in shown_text(m)]
+
+
+def _living(pair: Pair) -> int:
+    with pair.database.read() as session:
+        living = "SELECT count(*) FROM processes WHERE beat_at > now() - interval '1 second'"
+        return session.connection().exec_driver_sql(living).scalar() or 0
