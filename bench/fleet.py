@@ -24,6 +24,7 @@ from sqlalchemy import text
 
 from bench.clicking import SIGNING_SECRET, answers, wait_until
 from bench.databases import SQLITE, Databases
+from bench.report import line
 from bench.world import ROOT, Outside, now
 from bot.demo.setting import free_port
 from core.domain.model import Actor, Measurement, ModelVersion
@@ -222,8 +223,15 @@ class Fleet:
         with self.database.read() as session:
             return int(session.scalar(text(query)) or 0)
 
-    def wrong(self, *may_end: str) -> Iterator[str]:
-        """Whatever must not be, in a sentence each; `may_end` are the states that promotions may have ended in."""
+    def complain(self, *may_end: str) -> int:
+        """Print whatever must not be; how much that is. `may_end` are the states that promotions may have ended in."""
+        found = list(self._wrong(may_end))
+        for each in found:
+            line(f"WRONG  {each}")
+        return len(found)
+
+    def _wrong(self, may_end: tuple[str, ...]) -> Iterator[str]:
+        """Whatever must not be, in a sentence each."""
         if stuck := self.active():
             yield f"{stuck} promotions are stuck"
         with self.database.read() as session:
