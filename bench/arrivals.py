@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 
 from sqlalchemy import select
@@ -27,15 +28,21 @@ TO_THE_END = 120.0
 def arrive(fleet: Fleet, seconds: int) -> int:
     """Ask as time goes by; how often somebody had to ask again."""
     began, again, refusals = time.monotonic(), list[str](), 0
+    askers = ThreadPoolExecutor(HOT + OTHERS)
+
+    def refused(models: list[str]) -> list[str]:
+        """Ask for the next version of each, all at once; whose asking was in vain."""
+        return [model for model, status in zip(models, askers.map(fleet.ask_for, models), strict=True) if status != 201]
+
     names = list(fleet.models)
     hot, others = names[:HOT], cycle(names[HOT:])
     for second in range(seconds):
         due = [*hot, *islice(others, OTHERS)]
-        again = [model for model in [*again, *due] if fleet.ask_for(model) != 201]
+        again = refused(list(dict.fromkeys([*again, *due])))
         refusals += len(again)
         time.sleep(max(0.0, began + second + 1 - time.monotonic()))
     while again:
-        again = [model for model in again if fleet.ask_for(model) != 201]
+        again = refused(again)
         refusals += len(again)
         time.sleep(0.5)
     return refusals

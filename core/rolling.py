@@ -222,7 +222,7 @@ def undo(
     end(promotion)
     if not way_back(session, promotion):
         sentence = (
-            f"{why} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
+            f"{_ended(why)} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
             f"holds {promotion.version.version}. A person must look."
         )
         if promotion.state == State.VERIFYING:
@@ -231,6 +231,11 @@ def undo(
         return
     transition(session, promotion, State(promotion.state), event, BATON, now, why)
     next_back(session, promotion, queue, now)
+
+
+def _ended(words: str) -> str:
+    """What a person gave as reason, so that another sentence may follow."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def way_back(session: Session, promotion: PromotionRow) -> list[Champion]:

@@ -18,7 +18,7 @@ import pytest
 from core.domain import errors
 
 ROOT = Path(__file__).parents[1]
-HEARD = "BATON_HEARD"
+HEARD = "SENTENCES_HEARD"
 NAMES = {"Refused", "BadInput", "NotFound", "NotAllowed", "Conflict", "Unavailable", "Unauthorised"}
 Place = tuple[str, int]
 

@@ -179,7 +179,7 @@ def first_sentence(view: PromotionView) -> str:
         State.CANCELLED: f"Withdrawn{by}: {reason}" if reason else f"Withdrawn{by}.",
         State.SUPERSEDED: f"{reason}.",
         State.FAILED: reason,
-        State.ERRORED: f"{reason} A person must look.",
+        State.ERRORED: reason if "A person must look" in reason else f"{reason} A person must look.",
         State.ROLLED_BACK: f"The champion is back in full. {reason}",
     }
     return said[view.state]
