@@ -377,8 +377,7 @@ class Messages:
     def _put_off(self, claims: list[store.Claim], seconds: float, error: str = "", *, lost_answer: bool) -> None:
         until = self.clock() + timedelta(seconds=seconds)
         with self.database.note() as session:
-            for claimed in claims:
-                store.put_off(session, claimed, until, error, lost_answer)
+            store.put_off(session, claims, until, error, lost_answer)
         if seconds < RARELY:
             self._alarm.set(claims[0].subject, seconds)
 

@@ -289,5 +289,5 @@ class Pictures:
     def _put_off(self, claimed: store.Claim, seconds: float, error: str = "", *, lost_answer: bool = False) -> None:
         with self.database.note() as session:
             until = self.clock() + timedelta(seconds=seconds)
-            store.put_off(session, claimed, until, error, lost_answer)
+            store.put_off(session, [claimed], until, error, lost_answer)
         self._rest = min(seconds, self._rest) if self._rest is not None else seconds

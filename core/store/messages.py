@@ -288,7 +288,7 @@ def shown(session: Session, claimed: Claim, channel: str, ts: str) -> None:
     session.execute(_SHOWN, {"message": claimed.id, "as_claimed": claimed.wanted, "where": channel, "post": ts})
 
 
-def put_off(session: Session, claimed: Claim, until: datetime, error: str, lost_answer: bool) -> None:
+def put_off(session: Session, claims: Sequence[Claim], until: datetime, error: str, lost_answer: bool) -> None:
     """Slack said no, not now, or nothing; "" where it was not asked. `lost_answer`: a post may have happened; look
     before repeating it.
     """
@@ -297,7 +297,8 @@ def put_off(session: Session, claimed: Claim, until: datetime, error: str, lost_
         values["last_error"] = error[:500]
     if not lost_answer:
         values["posting_since"] = None
-    session.execute(update(MessageRow).where(MessageRow.id == claimed.id).values(**values))
+    mine = _MESSAGES.c.id.in_([claimed.id for claimed in claims])
+    session.execute(update(_MESSAGES).where(mine).values(**values))  # type: ignore[arg-type]
 
 
 def repost(session: Session, claimed: Claim, at: datetime, replaces: dict[str, str]) -> None:
