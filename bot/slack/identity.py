@@ -113,8 +113,11 @@ class SlackDirectory:
         return any(user_id in self._usergroup(member) for member in members if member.startswith("@"))
 
     def _has_one_of(self, emails: list[str], who: Person) -> bool:
-        """Where Slack hides people's e-mail addresses it may still say whose a given one is."""
-        found = [self._cached("email", email, self._ask_email) for email in emails]
+        """Where Slack hides people's e-mail addresses it may still say whose a given one is; if not, it is nobody's."""
+        try:
+            found = [self._cached("email", email, self._ask_email) for email in emails]
+        except Unavailable:
+            return False
         return any(each is not None and each.id == who.id for each in found)
 
     def _known(self, member: str) -> list[Person]:
@@ -150,9 +153,8 @@ class SlackDirectory:
             if error.response.get("error") == "users_not_found":
                 return None
             raise
-        if (
-            found is not None and found.email
-        ):  # it is the whole person, so their click need not wait for Slack to say it again
+        if found is not None and found.email:
+            # It is the whole person, so their click need not wait for Slack to say it again.
             self._keep("user", found.id, found)
         return found
 
