@@ -57,17 +57,10 @@ def test_what_is_done_already_or_was_never_there(baton: Baton) -> None:
 
 
 @pytest.mark.parametrize("policy", [GLASS], ids=["glass"])
-def test_the_glass_is_broken_only_where_something_is_in_the_way(baton: Baton) -> None:
-    baton.register("7")
-    baton.register("8")
-    baton.api("POST", "/promotions", model=MODEL, version="8", stage="production", reason="")
-    baton.approve(baton.card(f"Promote {MODEL} 8 to production?"))
-    baton.card(f"{MODEL} 8 is champion of production")
-    assert said(baton, [
-        (baton.carol, "/promote review P-1 because it was right", "P-1 was not deployed by breaking the glass."),
-    ]) == []  # fmt: skip
-    token = baton.api("POST", "/promotions/P-1/cancel", reason="too late")
-    assert "P-1" in problem(token, 409)
+def test_a_promotion_that_went_the_usual_way_has_no_glass_to_review(baton: Baton) -> None:
+    baton.promoted("8")
+    line = "/promote review P-1 because it was right"
+    assert said(baton, [(baton.carol, line, "P-1 was not deployed by breaking the glass.")]) == []
 
 
 @pytest.mark.parametrize("policy", [CANARY], ids=["canary"])
