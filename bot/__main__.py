@@ -10,6 +10,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # httpx has a command line of its own, and imports rich and pygments for it: slow, 4 MB, and of no use here.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     from bot.cli import app
 
     app()

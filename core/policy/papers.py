@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from core.policy.fields import Name, Part, wrong
 
-CURVES = ("secp256r1", "secp384r1", "secp521r1")
 PEM = "-----BEGIN "
 
 
@@ -21,18 +17,16 @@ def _public_key(value: Any) -> str:
         raise wrong("is not a public key in PEM", "write the path of its file, or the key itself")
     if "PRIVATE KEY" in value:
         raise wrong("is a private key", "write the public one, and replace this one: who has read it can sign")
+    from core.policy import public_keys  # late: it is costly, and few policies name a key
+
     try:
-        key = load_pem_public_key(value.encode())
-    except (ValueError, UnsupportedAlgorithm):
+        return public_keys.canonical(value)
+    except public_keys.UnreadableKey:
         raise wrong(
             "cannot be read as a public key in PEM", "copy the whole key, its first and last line too"
         ) from None
-    known = isinstance(key, ed25519.Ed25519PublicKey) or (
-        isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES
-    )
-    if not known:
-        raise wrong("is a key of a kind that is not known here", "use ECDSA (P-256, P-384, P-521) or Ed25519")
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    except public_keys.UnknownKind:
+        raise wrong("is a key of a kind that is not known here", "use ECDSA (P-256, P-384, P-521) or Ed25519") from None
 
 
 PublicKey = Annotated[

@@ -18,9 +18,6 @@ from core.store.tables import DecisionRow, DeploymentRow, PromotionRow
 #: What the driver raises when the database is away or too busy: nobody's mistake, and worth another try.
 AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeout)
 
-#: The revision that this release needs; reading it from the migrations is slow, and it never changes.
-_wanted: list[str | None] = []
-
 
 def trouble(database: Database, seconds: float = 2.0) -> str:
     """Why the database cannot serve now, as one sentence; "" when it can. Answers within `seconds`, come what may."""
@@ -42,9 +39,7 @@ def _look(database: Database) -> str:
         there = migrate.current(database.engine)
     except (DatabaseError, InterfaceError, PoolTimeout):
         return "The database cannot be reached."
-    if not _wanted:
-        _wanted.append(migrate.wanted())
-    if there != _wanted[0]:
+    if there != migrate.wanted():
         return "The database is not at this release's schema; run `baton migrate`."
     return ""
 

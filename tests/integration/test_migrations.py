@@ -14,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, SAWarning
@@ -32,7 +33,7 @@ from core.store import (  # noqa: F401 - imported for their tables
 )
 from core.store.base import Base
 from core.store.database import build_engine
-from core.store.migrate import current, upgrade, wanted
+from core.store.migrate import current, revisions, upgrade, wanted
 from tests.conftest import DIALECTS
 
 #: Made of expressions, which only the first migration writes down.
@@ -164,6 +165,13 @@ def decision(actor: str, principal: str) -> str:
         "INSERT INTO decisions (promotion_id, actor, actor_name, kind, reason, groups, evidence_digest, at, principal) "
         f"VALUES (1, '{actor}', '', 'approval', '', '[]', 'e1', '{AT}', '{principal}')"
     )
+
+
+def test_the_revisions_read_off_the_names_of_their_files_are_those_that_alembic_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(next(iter(migrations.__path__)))))
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions("base", "heads")]
+    assert list(revisions()) == known[::-1]
 
 
 def test_alembic_would_add_nothing_to_what_the_migrations_make(new: New) -> None:
