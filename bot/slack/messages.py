@@ -258,6 +258,8 @@ class Messages:
         with self.database.note() as session:
             for claimed in claims:
                 store.posting(session, claimed, now)
+        if self.clock() >= claims[0].claimed_until:  # frozen since: whoever took it over may have posted it
+            raise store.Overtaken
         answer = self.client.chat_postMessage(
             **place,
             **_content(message),
@@ -308,6 +310,8 @@ class Messages:
         asked_before = any(claimed.posting_since for claimed in claims)
         try:
             yield
+        except store.Overtaken:
+            log.warning("messages: %s was taken over meanwhile, and is left alone", claims[0].key)
         except SlackApiError as error:
             self._refused(claims, method, error, asked_before)
         except OSError as error:  # timeouts, refused and broken connections

@@ -149,6 +149,8 @@ class Pictures:
     def _write(self, claimed: store.Claim) -> None:
         try:
             self._bring(claimed)
+        except store.Overtaken:
+            log.warning("pictures: %s was taken over meanwhile, and is left alone", claimed.key)
         except SlackApiError as error:
             code = code_of(error)
             self.on_error("picture", code)

@@ -26,7 +26,7 @@ _CARDS_STALE = (
 _CHANNEL = select(_MESSAGES.c.channel).where(_MESSAGES.c.key == bindparam("card"))
 _ADD = insert(_MESSAGES)  # type: ignore[arg-type]
 _ONE = update(_MESSAGES).where(_MESSAGES.c.id == bindparam("message"))  # type: ignore[arg-type]
-_POSTING = _ONE.values(posting_since=bindparam("now"))
+_POSTING = _ONE.where(_MESSAGES.c.claimed_until == bindparam("until")).values(posting_since=bindparam("now"))
 _SHOWN = _ONE.values(
     shown=bindparam("as_claimed"), posted_channel=bindparam("where"), ts=bindparam("post"), posting_since=None,
     claimed_until=None, attempts=0, last_error="",
@@ -191,6 +191,7 @@ class Claim:
     posting_since: datetime | None
     last_error: str
     created_at: datetime
+    claimed_until: datetime
 
     @property
     def subject(self) -> int:
@@ -278,9 +279,15 @@ def release(session: Session) -> None:
     session.execute(update(MessageRow).where(MessageRow.claimed_until.is_not(None)).values(claimed_until=None))
 
 
+class Overtaken(Exception):
+    """The claim ran out (its process was frozen for long), and somebody else may be at the message: leave it alone."""
+
+
 def posting(session: Session, claimed: Claim, now: datetime) -> None:
-    """About to post for the first time: from here on an answer may be lost."""
-    session.execute(_POSTING, {"message": claimed.id, "now": now})
+    """About to post for the first time: from here on an answer may be lost. Raises `Overtaken`."""
+    still = {"message": claimed.id, "until": claimed.claimed_until, "now": now}
+    if session.execute(_POSTING, still).rowcount != 1:  # type: ignore[attr-defined]
+        raise Overtaken
 
 
 def shown(session: Session, claimed: Claim, channel: str, ts: str) -> None:
