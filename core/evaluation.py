@@ -172,8 +172,9 @@ class Evaluation:
         return True
 
     def _asks_features(self, promotion: PromotionRow) -> bool:
-        stage = self.policy.stage(promotion.stage) if promotion.override is None else None
-        return stage is not None and any(isinstance(each, FeaturesGate) for each in stage.gates)
+        stage = self.policy.stage(promotion.stage)
+        asks = stage is not None and any(isinstance(each, FeaturesGate) for each in stage.gates)
+        return asks and promotion.override is None
 
     def _features_gone(self, session: Session, promotion: PromotionRow) -> list[str]:
         """What feature stores say now that would not let it pass."""

@@ -17,6 +17,8 @@ from core.domain.model import Actor
 from core.store.tables import AuditEvent, PromotionRow
 
 GENESIS = "0" * 64
+#: Under this key a session keeps the chain's head: its transaction is the only one that writes.
+HEAD = "baton.head"
 #: Built once, and plain rows instead of objects: every click waits for these two.
 _EVENTS = AuditEvent.__table__
 _LAST = select(_EVENTS.c.seq, _EVENTS.c.hash).order_by(_EVENTS.c.seq.desc()).limit(1)
@@ -70,9 +72,9 @@ def append(
     session: Session, at: datetime, actor: Actor, kind: str, subject: Subject, data: dict[str, Any] | None = None
 ) -> AuditEvent:
     """Add one event to the chain. Only inside `Database.change()`, which lets one writer in at a time."""
-    last = session.execute(_LAST).first()
+    seq, before = session.info.get(HEAD) or head(session)
     event = AuditEvent(
-        seq=last.seq + 1 if last else 1,
+        seq=seq + 1,
         at=at,
         actor=str(actor),
         actor_name=actor.name,
@@ -83,11 +85,12 @@ def append(
         promotion_id=subject.promotion_id,
         deployment_id=subject.deployment_id,
         data=data or {},
-        prev_hash=last.hash if last else GENESIS,
+        prev_hash=before,
         hash="",
     )
     event.hash = digest(event)
     session.execute(_ADD, {column.name: getattr(event, column.name) for column in _EVENTS.columns})
+    session.info[HEAD] = event.seq, event.hash
     return event
 
 

@@ -16,6 +16,8 @@ from core.store.tables import AuditEvent, MessageRow, PromotionRow
 
 #: How long one process may be at work on one message before another may take it over.
 CLAIM = timedelta(seconds=30)
+#: Under this key a session keeps whose cards its transaction has made stale already, and where the first of them is.
+TOLD = "baton.told"
 #: Built once, and over plain rows: every click waits for these.
 _MESSAGES = MessageRow.__table__
 _CARDS_STALE = (
@@ -64,15 +66,18 @@ def card_stale(session: Session, promotion_id: int, at: datetime) -> None:
 def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datetime) -> None:
     """The promotion's card and its copies are stale, and its thread gets a line for `event`."""
     went_stale(session, promotion_id)
-    channel = session.execute(_CHANNEL, {"card": f"card:{promotion_id}"}).scalar()
-    if channel is None:
-        return
-    session.execute(_CARDS_STALE, {"promotion": promotion_id, "at": at})
+    told: dict[int, str] = session.info.setdefault(TOLD, {})
+    if promotion_id not in told:
+        channel = session.execute(_CHANNEL, {"card": f"card:{promotion_id}"}).scalar()
+        if channel is None:
+            return
+        session.execute(_CARDS_STALE, {"promotion": promotion_id, "at": at})
+        told[promotion_id] = channel
     line = {
         "key": f"thread:{promotion_id}:{event.seq}",
         "kind": "thread",
         "promotion_id": promotion_id,
-        "channel": channel,
+        "channel": told[promotion_id],
         "body": {"seq": event.seq},
         "due_at": at,
         "created_at": at,

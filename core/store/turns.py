@@ -8,6 +8,7 @@ before work that may wait. The same holds for the processor: what may wait steps
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,18 @@ from contextvars import ContextVar
 _URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
 
 
-#: How many are being answered now, and the bell that rings when nobody is any more.
+#: How many are being answered now, since when nobody is, and the bell that rings then.
 _answering = 0
+_quiet_since = 0.0
 _nobody_waits = threading.Condition()
+#: One click is often followed by the next: what may wait does not rush into the gap between them.
+GAP = 0.02
 
 
 @contextmanager
 def urgent() -> Iterator[None]:
     """Whoever writes in here has somebody waiting for the answer."""
-    global _answering  # one interpreter, one processor lock: a matter of the whole process
+    global _answering, _quiet_since  # one interpreter, one processor lock: a matter of the whole process
     token = _URGENT.set(True)
     with _nobody_waits:
         _answering += 1
@@ -35,13 +39,19 @@ def urgent() -> Iterator[None]:
         with _nobody_waits:
             _answering -= 1
             if not _answering:
+                _quiet_since = time.monotonic()
                 _nobody_waits.notify_all()
 
 
 def step_back(longest: float = 0.5) -> None:
     """Let those who wait for an answer go first, for at most so many seconds: nothing that may wait may starve."""
+    until = time.monotonic() + longest
     with _nobody_waits:
-        _nobody_waits.wait_for(lambda: not _answering, longest)
+        while (left := until - time.monotonic()) > 0:
+            gap = GAP - (time.monotonic() - _quiet_since)
+            if not _answering and gap <= 0:
+                return
+            _nobody_waits.wait(left if _answering else min(left, gap))
 
 
 class Turns:
