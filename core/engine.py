@@ -38,7 +38,7 @@ TOPIC = "wake"
 #: Seconds between two looks at the queue while nobody nudges it: what another process enqueued waits so long.
 POLL = 1.4
 #: Seconds between two looks for a wake-up on SQLite, while a workflow waits for one; PostgreSQL says so itself.
-LISTEN = 0.5
+LISTEN = 0.25
 KEPT = timedelta(days=30)
 #: DBOS reads the dialect from a URL even where it is given an engine, and connects to nothing by it.
 PLACEHOLDERS = {"sqlite": "sqlite:///registry", "postgresql": "postgresql://no:body@nowhere/registry"}
@@ -146,7 +146,7 @@ class Engine:
                 "log_level": "WARNING",
                 "run_migrations": False,
                 "notification_listener_polling_interval_sec": min(self._poll, LISTEN),
-                "notification_coalesce_sec": 1.0,  # of streams and events, which nobody here uses
+                "notification_coalesce_sec": 0.1,  # of streams and events, which nobody uses; a stop waits for one round
                 "scheduler_polling_interval_sec": 3600.0,
             }
         )

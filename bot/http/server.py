@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -22,13 +24,37 @@ class AddressTaken(Exception):
     """The address cannot be listened on; the sentence says which, and what to set."""
 
 
+class _Quiet(uvicorn.Server):
+    """uvicorn looks ten times a second whether it is to stop. This one looks once, and is told."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    async def main_loop(self) -> None:
+        """Until told to stop; `on_tick(0)` also writes the date that answers carry."""
+        told = asyncio.Event()
+        self._told = asyncio.get_running_loop(), told
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), 1.0)
+
+    def leave(self) -> None:
+        """Stop, from any thread."""
+        self.should_exit = True
+        if self._told is not None:
+            loop, told = self._told
+            with contextlib.suppress(RuntimeError):  # it has stopped by itself
+                loop.call_soon_threadsafe(told.set)
+
+
 class HttpServer:
     """uvicorn in a thread. `start` returns once requests are answered; `stop` lets those under way finish."""
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._server = uvicorn.Server(
+        self._server = _Quiet(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -70,7 +96,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """Take no more requests, finish those under way, and return."""
-        self._server.should_exit = True
+        self._server.leave()
         if self._thread.ident is not None:
             self._thread.join(GRACE_SECONDS + 2)
         if self._socket is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 import time
 from functools import partial
@@ -41,7 +43,15 @@ class QuickSocket(SocketModeClient):
             session.close()
 
     def disconnect(self) -> None:
-        """Close the socket, and wake the thread that waits for its messages."""
+        """Close the socket, and wake the threads that wait for its bytes and its messages; they would look up late."""
+        session, reading = self.current_session, self.current_session_runner
+        if session is not None and session.sock is not None and session.sock.sock is not None:
+            session.keep_running = False
+            reading.event.set()
+            with contextlib.suppress(OSError):  # gone already
+                # Not TLS's own, which would forget the keys that the closing words still need.
+                socket.socket.shutdown(session.sock.sock, socket.SHUT_RD)
+            reading.thread.join(PONG_SECONDS)  # whoever reads closes: a socket closed by another thread wakes nobody
         super().disconnect()
         self.message_queue.put(None)
 
