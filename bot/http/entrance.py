@@ -19,10 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.http.idempotency import answer_once
 from bot.http.problems import ProblemResponse, field_name, refused, unavailable
+from bot.http.proofs import prove
 from bot.http.services import Services
 from bot.http.tokens import authenticate
 from core.domain.errors import Refused
 from core.store.health import AWAY
+from core.store.idempotency import Caller
 
 log = logging.getLogger(__name__)
 
@@ -104,19 +106,27 @@ class Entrance:
         if not scope["path"].startswith(API):
             return await go_on()
         headers = Headers(scope=scope)
-        token = None
-        if not scope["path"].startswith(HOOKS):
-            token = await run_in_threadpool(authenticate, self._services.tokens, headers.get("authorization", ""))
-            scope.setdefault("state", {})["token"] = token
+        caller = await run_in_threadpool(self._caller, scope, headers, body)
         if scope["method"] != "POST":
             return await go_on()
         wrong = _malformed(headers, body)
         if wrong is not None:
             return wrong
         key = headers.get("idempotency-key")
-        if key is None or token is None:
+        if key is None or caller is None:
             return await go_on()
-        return await answer_once(self._services, token, key, scope, body, self._app, _replay(body, receive))
+        return await answer_once(self._services, caller, key, scope, body, self._app, _replay(body, receive))
+
+    def _caller(self, scope: Scope, headers: Headers, body: bytes) -> Caller | None:
+        """Whoever calls, as their keys are kept, and for the routes; None where there is nothing to call. Raises `Refused`."""
+        known = scope.setdefault("state", {})
+        if not scope["path"].startswith(HOOKS):
+            known["token"] = token = authenticate(self._services.tokens, headers.get("authorization", ""))
+            return token.id
+        if scope["method"] != "POST":
+            return None
+        known["proof"] = proof = prove(self._services, scope["path"].removeprefix(API).split("/"), headers, body)
+        return proof.caller if proof else None
 
 
 def _template(scope: Scope) -> str:
@@ -200,7 +210,9 @@ def _unstorable(value: Any, place: tuple[int | str, ...] = ()) -> tuple[int | st
         return place if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value) else None
     if isinstance(value, dict):
         for key, inner in value.items():
-            found = _unstorable(key, place) or _unstorable(inner, (*place, key if len(key) < 80 else "…"))
+            found = _unstorable(key, place)
+            if found is None:
+                found = _unstorable(inner, (*place, key if len(key) < 80 else "…"))
             if found is not None:
                 return found
     if isinstance(value, list):

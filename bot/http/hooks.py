@@ -1,4 +1,4 @@
-"""What other systems call: deployment reports, alerts, registry events. Each proves itself by a secret it shares."""
+"""What other systems call: deployment reports, alerts, registry events. Who they are was settled at the entrance."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from bot.http import schemas
-from bot.http.alert_proof import proves
 from bot.http.api import PREFIX, REFUSALS
-from bot.http.problems import Unauthorised
-from bot.http.registry_events import heard
+from bot.http.proofs import Proof
 from bot.http.services import Services
-from core.domain.errors import Conflict, NotAllowed, NotFound
+from core.domain.errors import Conflict
 from core.policy.alerting import parse
+from core.registries.mlflow_events import Hint
 from core.store.promotions import number
-from core.store.reports import target_of
-from core.targets.standard_webhooks import Secret, verify
 
 Json = dict[str, Any]
 REPORT: Json = {
@@ -51,16 +48,10 @@ class Hooks:
     async def report(self, deployment: str, request: Request) -> Json:
         """A deploy system's report, signed as Standard Webhooks with the target's secret. Repeating it is harmless."""
         raw = await request.body()
-        return await run_in_threadpool(self._report, deployment, raw, dict(request.headers))
+        return await run_in_threadpool(self._report, deployment, raw, request.state.proof)
 
-    def _report(self, deployment: str, raw: bytes, headers: dict[str, str]) -> Json:
-        """Who sends it is settled before what it says is read."""
+    def _report(self, deployment: str, raw: bytes, proof: Proof) -> Json:
         wanted = number(deployment, "D")
-        secrets = self._secrets(wanted)
-        try:
-            webhook_id = verify(secrets, headers, raw, self.services.clock())
-        except NotAllowed as wrong:
-            raise Unauthorised(wrong.slug, wrong.sentence) from None
         try:
             body = schemas.ReportIn.model_validate_json(raw)
         except ValidationError as wrong:
@@ -68,19 +59,8 @@ class Hooks:
             raise RequestValidationError(errors) from None
         if body.deployment is not None and number(body.deployment, "D") != wanted:
             raise Conflict("other-deployment", f"This report is of {body.deployment[:30]}, but was sent to D-{wanted}.")
-        taken = self.services.deployments.report(wanted, body.state, body.url, body.message, webhook_id)
+        taken = self.services.deployments.report(wanted, body.state, body.url, body.message, proof.webhook_id)
         return {"deployment": f"D-{wanted}", "state": body.state, "taken": taken.taken, "detail": taken.sentence}
-
-    def _secrets(self, deployment_id: int) -> tuple[Secret, ...]:
-        """What reports of this deployment are signed with. Raises `NotFound`."""
-        with self.services.database.read() as session:
-            name = target_of(session, deployment_id)
-        found = self.services.target_secrets(name)
-        if not found:
-            raise NotFound(
-                "no-reports", f"D-{deployment_id} has no webhook target in this policy, so it takes no reports."
-            )
-        return found
 
     async def alert(self, name: str, request: Request) -> Json:
         """An Alertmanager or Grafana webhook, with the source's token as bearer or basic password, or Grafana's signature.
@@ -88,22 +68,20 @@ class Hooks:
         Overload and a database that is away are answered 503, which Alertmanager tries again (it does so for nothing else).
         """
         raw = await request.body()
-        return await run_in_threadpool(self._alert, name, raw, dict(request.headers))
+        return await run_in_threadpool(self._alert, name, raw)
 
-    def _alert(self, name: str, raw: bytes, headers: dict[str, str]) -> Json:
-        if name not in self.services.policy.alerts:
-            raise NotFound("unknown-alert-source", f"This policy names no alert source called “{name[:80]}”.")
-        if not proves(self.services.alert_secret(name), headers, raw):
-            raise Unauthorised(
-                "wrong-token",
-                f"The sender of these alerts is not known: send the token of “{name[:80]}” as Authorization: Bearer, or sign "
-                "with it as Grafana does.",
-            )
+    def _alert(self, name: str, raw: bytes) -> Json:
         alerts, left_out = parse(raw)
         news = self.services.alerts.heard(name, alerts, self.services.clock())
         return {"alerts": len(alerts), "news": news, "left_out": left_out}
 
     async def registry_event(self, name: str, request: Request) -> Json:
-        """A registry's webhook (MLflow's), signed with the secret that the policy names; a hint where to look."""
-        raw = await request.body()
-        return await run_in_threadpool(heard, self.services, name, dict(request.headers), raw)
+        """A registry's webhook (MLflow's), signed with the secret that the policy names; a hint where to look.
+
+        Repeating it is harmless; what it hints at is looked at within seconds.
+        """
+        return await run_in_threadpool(self._registry_event, name, request.state.proof.hint)
+
+    def _registry_event(self, name: str, hint: Hint) -> Json:
+        taken = hint.matters and self.services.registries.hear(name, hint.delivery[:200], hint.model)
+        return {"registry": name, "model": hint.model, "taken": taken}

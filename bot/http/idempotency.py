@@ -14,7 +14,6 @@ from bot.http.problems import MEDIA_TYPE, to_json
 from bot.http.services import Services
 from core.domain.errors import BadInput
 from core.store import idempotency
-from core.tokens import Token
 
 KEY_LIMIT = 255
 #: Answers after which nothing has happened and the caller may mend the request under the same key.
@@ -23,9 +22,9 @@ REPLAYED = "Idempotent-Replayed"
 
 
 async def answer_once(
-    services: Services, token: Token, key: str, scope: Scope, body: bytes, app: ASGIApp, receive: Receive
+    services: Services, caller: idempotency.Caller, key: str, scope: Scope, body: bytes, app: ASGIApp, receive: Receive
 ) -> Response:
-    """Let `app` answer, unless this token's key was answered before. Raises `BadInput` or `Conflict`."""
+    """Let `app` answer, unless this caller's key was answered before. Raises `BadInput` or `Conflict`."""
     if not key.strip() or len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
         raise BadInput(
             "Idempotency-Key",
@@ -33,7 +32,7 @@ async def answer_once(
         )
     database = services.database
     known = await run_in_threadpool(
-        idempotency.begin, database, token.id, key, _fingerprint(scope, body), services.clock()
+        idempotency.begin, database, caller, key, _fingerprint(scope, body), services.clock()
     )
     if known is not None:
         return _response(known, replayed=True)
@@ -41,12 +40,12 @@ async def answer_once(
     try:
         answer = await _answer(app, scope, receive)
         if answer.status < 500 and answer.status not in FORGOTTEN:
-            await run_in_threadpool(idempotency.finish, database, token.id, key, answer)
+            await run_in_threadpool(idempotency.finish, database, caller, key, answer)
             finished = True
         return _response(answer)
     finally:
         if not finished:
-            await run_in_threadpool(idempotency.release, database, token.id, key)
+            await run_in_threadpool(idempotency.release, database, caller, key)
 
 
 def _fingerprint(scope: Scope, body: bytes) -> str:

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.domain.errors import BadInput, Conflict
 from core.store.database import Database
-from core.store.tables import IdempotencyKey
+from core.store.report_tables import IdempotencyKey
 
 KEPT = timedelta(hours=24)
 #: After this long without an answer the first request is taken to have died with its process.
 ABANDONED = timedelta(seconds=60)
+
+
+#: Whose key it is: the id of an API token, or what a caller without one has proved to be, such as `target:prod-hook`.
+Caller = int | str
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Stored:
     body: dict[str, Any]
 
 
-def begin(database: Database, token_id: int, key: str, request_hash: str, now: datetime) -> Stored | None:
+def begin(database: Database, caller: Caller, key: str, request_hash: str, now: datetime) -> Stored | None:
     """Take the key for this request; None: go on and do it. The answer given before, if there is one.
 
     The key is written before anything is done. Raises `BadInput` for a key that was used for another request, and
@@ -34,15 +38,14 @@ def begin(database: Database, token_id: int, key: str, request_hash: str, now: d
     """
     try:
         with database.note() as session:
-            row = session.scalar(
-                select(IdempotencyKey).where(IdempotencyKey.token_id == token_id, IdempotencyKey.key == key)
-            )
+            row = session.scalar(select(IdempotencyKey).where(_of(caller), IdempotencyKey.key == key))
             if row is not None and row.created_at <= now - KEPT:
                 session.delete(row)
                 session.flush()
                 row = None
             if row is None:
-                row = IdempotencyKey(token_id=token_id, key=key, request_hash=request_hash, created_at=now)
+                token, other = (caller, None) if isinstance(caller, int) else (None, caller)
+                row = IdempotencyKey(token_id=token, caller=other, key=key, request_hash=request_hash, created_at=now)
                 session.add(row)
                 session.flush()
                 return None
@@ -70,24 +73,26 @@ def begin(database: Database, token_id: int, key: str, request_hash: str, now: d
     )
 
 
-def finish(database: Database, token_id: int, key: str, answer: Stored) -> None:
+def finish(database: Database, caller: Caller, key: str, answer: Stored) -> None:
     """Keep the answer for whoever asks again."""
     with database.note() as session:
         session.execute(
             update(IdempotencyKey)
-            .where(IdempotencyKey.token_id == token_id, IdempotencyKey.key == key)
+            .where(_of(caller), IdempotencyKey.key == key)
             .values(status=answer.status, body=answer.body)
         )
 
 
-def release(database: Database, token_id: int, key: str) -> None:
+def release(database: Database, caller: Caller, key: str) -> None:
     """Nothing was done: the key may be used again, as if it never had been."""
     with database.note() as session:
         session.execute(
-            delete(IdempotencyKey).where(
-                IdempotencyKey.token_id == token_id, IdempotencyKey.key == key, IdempotencyKey.status.is_(None)
-            )
+            delete(IdempotencyKey).where(_of(caller), IdempotencyKey.key == key, IdempotencyKey.status.is_(None))
         )
+
+
+def _of(caller: Caller) -> ColumnElement[bool]:
+    return IdempotencyKey.token_id == caller if isinstance(caller, int) else IdempotencyKey.caller == caller
 
 
 def prune(database: Database, now: datetime) -> int:

@@ -377,20 +377,6 @@ class ApiToken(Base):
     revoked_at: Mapped[datetime | None]
 
 
-class IdempotencyKey(Base):
-    """The answer already given to a POST with this key."""
-
-    __tablename__ = "idempotency_keys"
-    __table_args__ = (UniqueConstraint("token_id", "key"),)
-    id: Mapped[int] = mapped_column(BIG, primary_key=True)
-    token_id: Mapped[int] = mapped_column(ForeignKey("api_tokens.id"))
-    key: Mapped[str]
-    request_hash: Mapped[str]
-    status: Mapped[int | None]  #: NULL while the first request is still at work
-    body: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime]
-
-
 class Process(Base):
     """A process that runs workflows, and when it last said that it lives."""
 

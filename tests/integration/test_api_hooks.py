@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 from standardwebhooks import Webhook
 
 from bot.http.server import HttpServer
 from core.store.database import Database
+from core.store.report_tables import IdempotencyKey
 from core.store.tables import DeploymentRow
 from tests.integration.api_world import ALICE, SECRET, World, client, running
 from tests.integration.test_api import problem, register
@@ -155,3 +157,40 @@ def test_alerts_and_registry_events_that_the_policy_does_not_name_are_refused(ta
     assert problem(alert, 404) == "This policy names no alert source called “pager”."
     event = target.post("/api/v1/registries/mlflow/events", json={})
     assert problem(event, 404) == "This policy names no registry called “mlflow”."
+
+
+def test_a_report_may_carry_a_key_and_is_answered_once(target: httpx.Client, world: World) -> None:
+    deployment = f"D-{deploying(world)}"
+    key = {"idempotency-key": "ci-41"}
+    first = report(target, deployment, {"state": "in_progress"}, **key)
+    assert (first.status_code, first.json()["taken"]) == (200, True)
+    again = report(target, deployment, {"state": "in_progress"}, key="msg_2", **key)
+    assert (again.status_code, again.json()) == (200, first.json()), "with its own signature and time"
+    assert again.headers["idempotent-replayed"] == "true"
+    other = report(target, deployment, {"state": "succeeded"}, key="msg_3", **key)
+    assert "used for another request" in problem(other, 422)
+    assert "printable characters" in problem(
+        report(target, deployment, {"state": "succeeded"}, **{"idempotency-key": "x" * 256}), 422
+    )
+    assert state(world, int(deployment[2:])) == "in_progress"
+
+
+def test_a_key_opens_no_answer_to_whoever_proves_nothing(target: httpx.Client, world: World) -> None:
+    deployment, body = f"D-{deploying(world)}", {"state": "in_progress"}
+    key = {"idempotency-key": "k"}
+    problem(report(target, deployment, body, secret=OTHER_SECRET, **key), 401)
+    problem(report(target, "D-99", body, **key), 404)
+    with world.database.read() as session:
+        assert session.scalars(select(IdempotencyKey)).all() == [], "nobody unknown fills the database"
+    assert report(target, deployment, body, **key).json()["taken"] is True, "nor takes a key away"
+    problem(report(target, deployment, body, secret=OTHER_SECRET, **key), 401)
+
+
+def test_keys_of_a_target_and_of_a_token_have_nothing_to_do_with_each_other(
+    served: tuple[World, HttpServer], target: httpx.Client, world: World
+) -> None:
+    deployment, key = f"D-{deploying(world)}", {"idempotency-key": "k"}
+    assert report(target, deployment, {"state": "in_progress"}, **key).status_code == 200
+    with client(served[1], world.token(name="b")) as api:
+        answer = api.post("/api/v1/models/x/versions", json={"version": "1"}, headers=key)
+    assert answer.status_code == 201

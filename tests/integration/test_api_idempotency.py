@@ -14,7 +14,7 @@ from bot.http.server import HttpServer
 from core.domain.model import Actor
 from core.store import idempotency
 from core.store.database import Database
-from core.store.tables import IdempotencyKey
+from core.store.report_tables import IdempotencyKey
 from tests.integration.api_world import BODY, World, client, running
 from tests.integration.test_api import problem, register
 

@@ -169,6 +169,15 @@ class TestSenders:
             assert answer.status_code == 401
             assert "is not known" in answer.json()["detail"]
 
+    def test_a_key_gives_the_first_answer_again_to_who_holds_the_token(self, baton: Baton) -> None:
+        key = {"authorization": f"Bearer {TOKEN}", "idempotency_key": "page-1"}
+        alert = firing(name="Once")
+        assert send(baton, alert, **key).json()["news"] == 1
+        again = send(baton, alert, **key)
+        assert (again.json()["news"], again.headers["idempotent-replayed"]) == (1, "true")
+        assert send(baton, alert, **key | {"authorization": "Bearer wrong"}).status_code == 401
+        assert send(baton, firing(name="Other"), **key).status_code == 422
+
     def test_grafanas_signature_and_basic_authentication_will_do(self, baton: Baton) -> None:
         body = json.dumps({"alerts": [firing()]}).encode()
         signature = hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest()
