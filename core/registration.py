@@ -182,8 +182,8 @@ def validate_measurements(measurements: tuple[Measurement, ...]) -> None:
 
 
 def name(text: str, field: str, limit: int) -> None:
-    """Raise `BadInput` unless `text` can be a name: there, short, on one line, no blanks around it."""
-    if not text.strip():
+    """Raise `BadInput` unless `text` can be a name: to be seen, short, on one line, no blanks around it."""
+    if all(unicodedata.category(char) == "Cf" or char.isspace() for char in text):
         raise BadInput(field, f"{field} is empty; write a name of 1 to {limit} characters.")
     if text != text.strip():
         raise BadInput(field, f"{field} begins or ends with a blank; leave the blanks out.")
