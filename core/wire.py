@@ -6,11 +6,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+
+T = TypeVar("T")
+#: What a call that was cut off is given to say so.
+GRACE_SECONDS = 0.25
 
 
 @cache
@@ -49,7 +54,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class Deadline:
-    """Cuts a connection off when its time is up. httpx bounds each read but not their sum: a peer that drips one byte
+    """Ends a call when its time is up. httpx bounds each read but not their sum: a peer that drips one byte
     of a header every few seconds would hold the workflow for ever.
     """
 
@@ -72,6 +77,23 @@ class Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+
+    def within(self, call: Callable[[], T]) -> T:
+        """What `call` returns or raises. Raises `TimeoutError` when it is not back in time.
+
+        Nothing cuts a look-up of a host's name off, so the call has a thread of its own, which is left to itself. Should it
+        get a connection after all, that is cut off before anything is sent.
+        """
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                done.set_exception(error)
+
+        threading.Thread(target=run, name="call-out", daemon=True).start()
+        return done.result(max(0.0, self._until - time.monotonic()) + GRACE_SECONDS)
 
     def watch(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of the socket as httpcore opens it (its `trace` extension)."""

@@ -149,13 +149,17 @@ class Rest:
         self, method: str, path: str, params: Row | None = None, body: Row | None = None, largest: int = LARGEST_ANSWER
     ) -> tuple[int, bytes]:
         with Deadline(self._timeout) as deadline:
-            try:
+
+            def ask() -> tuple[int, bytes]:
                 with self._client.stream(
                     method, self.base + path, params=params, json=body, extensions={"trace": deadline.watch}
                 ) as response:
-                    read = self._body(response, largest)
-                    if not deadline.passed:  # a body without a length ends where we cut it off
-                        return response.status_code, read
+                    return response.status_code, self._body(response, largest)
+
+            try:
+                answer = deadline.within(ask)
+                if not deadline.passed:  # a body without a length ends where we cut it off
+                    return answer
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
                 if not deadline.passed:
                     raise Unavailable(f"The registry {self.name} was not reached: {trouble(error)}.") from None

@@ -95,7 +95,8 @@ class FeastSource:
         url = f"{self._url}/{kind}/{quote(name, safe='')}"
         late = Unanswered(f"Feast gave no answer within {self._timeout:g} s")
         with Deadline(self._timeout) as deadline:
-            try:
+
+            def get() -> tuple[int, bytes]:
                 with self._client.stream(
                     "GET",
                     url,
@@ -103,7 +104,10 @@ class FeastSource:
                     timeout=httpx.Timeout(self._timeout, connect=min(5.0, self._timeout)),
                     extensions={"trace": deadline.watch},
                 ) as response:
-                    status, body = response.status_code, _body(response)
+                    return response.status_code, _body(response)
+
+            try:
+                status, body = deadline.within(get)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
                 raise late if deadline.passed else Unanswered(f"Feast could not be asked: {trouble(error)}") from None
             if deadline.passed:  # a body without a length ends where we cut it off

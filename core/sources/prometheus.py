@@ -43,7 +43,8 @@ class PrometheusSource:
         form = {"query": query, "time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout:g}s"}
         late = Unanswered(f"Prometheus gave no answer within {self._timeout:g} s.")
         with Deadline(self._timeout) as deadline:
-            try:
+
+            def post() -> tuple[int, bytes | None]:
                 with self._client.stream(
                     "POST",
                     self._url,
@@ -51,7 +52,10 @@ class PrometheusSource:
                     timeout=httpx.Timeout(self._timeout, connect=min(5.0, self._timeout)),
                     extensions={"trace": deadline.watch},
                 ) as response:
-                    status, body = response.status_code, _body(response)
+                    return response.status_code, _body(response)
+
+            try:
+                status, body = deadline.within(post)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:
                 return late if deadline.passed else Unanswered(f"Prometheus could not be asked: {trouble(error)}.")
             if deadline.passed:  # a body without a length ends where we cut it off

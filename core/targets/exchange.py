@@ -147,11 +147,15 @@ class Exchange:
     def _call(self, method: str, path: str, **content: Any) -> Reply:
         if self._deadline.passed:
             raise Trouble(self._late(), untouched=True)
-        try:
+
+        def ask() -> Reply:
             with self._client.stream(
                 method, self._service.url + path, extensions={"trace": self._deadline.watch}, **content
             ) as response:
-                reply = Reply(response.status_code, response.headers, _body(response))
+                return Reply(response.status_code, response.headers, _body(response))
+
+        try:
+            reply = self._deadline.within(ask)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             unmade = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
             raise Trouble(self._late() if self._deadline.passed else trouble(error), untouched=unmade) from None

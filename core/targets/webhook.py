@@ -52,7 +52,8 @@ class WebhookTarget:
         headers = sign(self.secrets, act.key, self._clock(), body)
         headers["content-type"] = "application/cloudevents+json; charset=utf-8"
         with Deadline(act.timeout) as deadline:
-            try:
+
+            def post() -> Answer:
                 with self._client.stream(
                     "POST",
                     self._url,
@@ -62,6 +63,9 @@ class WebhookTarget:
                     extensions={"trace": deadline.watch},
                 ) as response:
                     return self._read(response, deadline)
+
+            try:
+                return deadline.within(post)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
                 if deadline.passed:
                     return Answer("unclear", f"no answer within {deadline.seconds:g} s")

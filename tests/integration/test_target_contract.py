@@ -6,8 +6,11 @@ The servers are the fakes that other people's clients have checked (`test_fake_c
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -150,6 +153,30 @@ def pause(troubled: tuple[Rig, bool], asked: float | None = None) -> float | Non
 def test_a_server_that_never_finishes_its_answer_is_left(troubled: tuple[Rig, bool], fault: Fault) -> None:
     answer = sent(troubled, fault, 0.5)
     assert answer == Answer("unclear", "no answer within 0.5 s", retry_after=pause(troubled))
+
+
+def test_a_name_that_is_never_looked_up_holds_nobody_up_and_begins_nothing_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, look_up = threading.Event(), socket.getaddrinfo
+
+    def hanging(*given: Any, **named: Any) -> Any:
+        found.wait(30)
+        return look_up(*given, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    started = time.monotonic()
+    answer = rig.target.send(rig.act(0.5))
+    assert (answer.state, answer.message) == ("unclear", "no answer within 0.5 s")
+    assert time.monotonic() - started < 2.5
+    left = [thread for thread in threading.enumerate() if thread.name == "call-out"]
+    assert left
+    found.set()
+    for thread in left:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert rig.fake.requests == []
+    assert rig.begun == 0
 
 
 def test_an_answer_that_we_cut_off_is_not_believed(followed: Rig) -> None:
