@@ -1,7 +1,8 @@
-"""`baton check --online`: what Slack itself says of the token, the scopes and the channels."""
+"""`baton check --online`: what Slack itself says of the token, the scopes, the channels and everything that Baton shows."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 
 from bot.check_manifest import SCOPES
 from bot.settings import Settings
+from bot.slack import specimens
 from core.policy.findings import Finding
 from core.policy.schema import Policy
 from core.wire import trusted
@@ -41,7 +43,7 @@ class _Slack:
 
 
 def check_online(settings: Settings, policy: Policy) -> list[Finding]:
-    """Findings about the token, its scopes, and the channels that the policy names."""
+    """Findings about the token, its scopes, the channels that the policy names, and what Slack would not show."""
     token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     slack = _Slack(settings.slack_api_url, token)
     try:
@@ -70,6 +72,7 @@ def _findings(slack: _Slack, policy: Policy) -> Iterator[Finding]:
                 f"the app has not the scope {scope}", f"add it and install the app again; Baton needs it {why}"
             )
     yield from _channels(slack, policy)
+    yield from _views(slack)
 
 
 def _channels(slack: _Slack, policy: Policy) -> Iterator[Finding]:
@@ -113,3 +116,28 @@ def _all_channels(slack: _Slack) -> tuple[dict[str, dict[str, Any]], str]:
         if not cursor:
             break
     return found, ""
+
+
+def _views(slack: _Slack) -> Iterator[Finding]:
+    """What `blocks.validate` finds wrong with a specimen of each form and message; nothing where it is not to be had."""
+    drawn = [(name, {"view": json.dumps(view)}) for name, view in specimens.views()]
+    for name, shown in specimens.messages():
+        drawn.append((name, {"message": json.dumps({"text": shown.text, "blocks": shown.blocks})}))
+    for name, specimen in drawn:
+        answer = slack.ask("blocks.validate", **specimen)
+        errors = answer.get("errors")
+        if not answer.get("ok") and answer.get("error") != "invalid_blocks" and not errors:
+            return
+        if not answer.get("ok") or errors:
+            yield _finding(
+                f"Slack would not show {name} ({_first(errors)})", "that is a mistake of Baton's, please report it"
+            )
+
+
+def _first(errors: object) -> str:
+    """What Slack says of the first error, and where."""
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    said = [
+        str(first[key])[:200] for key in ("pointer", "message", "code") if isinstance(first, dict) and first.get(key)
+    ]
+    return ": ".join(said[:2]) or "invalid_blocks"

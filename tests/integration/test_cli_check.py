@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from bot.check import check
 from bot.check_manifest import SCOPES, check_manifest
 from bot.local_slack.server import LocalSlack
+from bot.slack import ids, specimens
 from core.policy.schema import EXAMPLE
 
 ROOT = Path(__file__).parents[2]
+#: Buttons that look like others in the same place: for whom has approved or may take the evidence, to turn pages, to wait.
+ALIKE = {ids.APPROVE_LIMITED, ids.WITHDRAW_APPROVAL, ids.EVIDENCE, ids.HOME_EARLIER, ids.HOME_LATER, ids.ROLLOUT_EXTEND}
 
 
 @pytest.fixture
@@ -198,6 +204,39 @@ def test_a_token_that_slack_does_not_know_is_said(good: dict[str, str], slack: L
 def test_a_slack_that_is_away_is_said(good: dict[str, str]) -> None:
     (found,) = said(good | {"SLACK_API_URL": "http://127.0.0.1:9/api"}, online=True)
     assert found.startswith("slack:1: Slack cannot be reached at http://127.0.0.1:9/api/ (ConnectError)")
+
+
+def test_every_form_and_message_is_shown_to_slacks_own_validator(
+    good: dict[str, str], slack: LocalSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(good, online=True) == []
+    calls = httpx.get(f"{slack.url}/_local/calls", params={"method": "blocks.validate"}).json()["calls"]
+    assert len(calls) == len([*specimens.views(), *specimens.messages()])
+    broken = {"type": "modal", "title": {"type": "plain_text", "text": "x" * 25}, "blocks": []}
+    monkeypatch.setattr(specimens, "views", lambda: iter([("the form of /promote", broken)]))
+    (found,) = said(good, online=True)
+    assert found.startswith("slack:1: Slack would not show the form of /promote (/view/title/text: ")
+    assert found.endswith("); that is a mistake of Baton's, please report it.")
+
+
+@pytest.mark.parametrize("error", ["unknown_method", "ratelimited", "internal_error"])
+def test_where_slacks_validator_is_not_to_be_had_nothing_is_found(
+    good: dict[str, str], slack: LocalSlack, error: str
+) -> None:
+    fault = {"method": "blocks.validate", "error": error, "until_cleared": True}
+    assert httpx.post(f"{slack.url}/_local/faults", json=fault).status_code == 200
+    assert said(good, online=True) == []
+    calls = httpx.get(f"{slack.url}/_local/calls", params={"method": "blocks.validate"}).json()["calls"]
+    assert len(calls) == 1, "it is asked no more"
+
+
+def test_there_is_a_specimen_of_every_form_and_every_button() -> None:
+    drawn = [view for _, view in specimens.views()] + [message.blocks for _, message in specimens.messages()]
+    forms = {view["callback_id"] for _, view in specimens.views() if view["type"] == "modal"}
+    assert forms == {value for name, value in vars(ids).items() if name.endswith(("_FORM", "_VIEW"))}
+    buttons = set(re.findall(r'"action_id": "([a-z_.]+)', json.dumps(drawn)))
+    known = {value for name, value in vars(ids).items() if name.isupper() and "." in value and "ACTIONS" not in name}
+    assert known - buttons - forms == ALIKE
 
 
 def test_every_scope_has_its_reason() -> None:
