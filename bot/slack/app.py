@@ -114,11 +114,7 @@ class _ErrorHandler:
     def _tell(self, body: dict[str, Any], sentence: str) -> None:
         view = body.get("view") or {}
         if view.get("type") == "modal" and body["type"] == "block_actions":
-            self.desk.later(
-                self.desk.client.views_update,
-                view_id=view["id"],
-                view=forms.done("Not done", forms.sentence(sentence)[0]["text"]["text"]),
-            )
+            self.desk.turn(body, forms.done("Not done", forms.sentence(sentence)[0]["text"]["text"]))
         else:
             self.desk.tell(body, sentence)
 

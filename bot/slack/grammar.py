@@ -181,14 +181,23 @@ AT_USAGE = "`/promote at MODEL TIME [STAGE]`"
 EVIDENCE_USAGE = "`/promote evidence P-12`"
 
 _BECAUSE = re.compile(r"(?:^|\s)because(?:\s+|$)", re.IGNORECASE)
+#: What Slack makes of a name that looks like an address, where it escapes what is typed.
+_LINK = re.compile(r"<(?:https?://|mailto:)[^<>|]*\|([^<>]*)>")
+_QUOTES = {"“": "”", "„": "“", "‘": "’", "«": "»", '"': '"', "'": "'", "`": "`"}
 
 
 def _split(text: str) -> tuple[list[str], str | None]:
     """Words before `because`, and what stands after it (None when there is no `because`)."""
     found = _BECAUSE.search(text)
     if found is None:
-        return unescape(text).split(), None
-    return unescape(text[: found.start()]).split(), unescape(text[found.end() :]).strip()
+        return _words(text), None
+    return _words(text[: found.start()].rstrip().rstrip(",;")), unescape(text[found.end() :]).strip()
+
+
+def _words(text: str) -> list[str]:
+    """Word by word, without the quotation marks that people, and phones, put around a name."""
+    typed = unescape(_LINK.sub(r"\1", text)).split()
+    return [word[1:-1] if len(word) > 2 and _QUOTES.get(word[0]) == word[-1] else word for word in typed]
 
 
 def unescape(text: str) -> str:
@@ -222,7 +231,9 @@ def _why(words: list[str], _reason: str | None) -> Why:
 
 
 def _promote(words: list[str], reason: str | None) -> Promote:
-    if len(words) < 2:
+    if words and "@" in words[0][1:-1] and (len(words) == 1 or words[1].lower() == "to"):  # MODEL@VERSION
+        words = [*words[0].rsplit("@", 1), *words[1:]]
+    if len(words) < 2 or (words[1].lower() == "to" and len(words) > 2):
         named = f" of {words[0]}" if words else ""
         raise BadInput("text", f"Which version{named}? Write {PROMOTE_USAGE}, or /promote alone for a form.")
     model, version, *rest = words
@@ -362,11 +373,13 @@ _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
 }
 
 
-def rollback_command(text: str) -> OpenForm | Rollback:
+def rollback_command(text: str) -> OpenForm | Help | Rollback:
     """The text behind `/rollback`. Raises `BadInput` with the usage."""
     words, reason = _split(text)
     if not words and reason is None:
         return OpenForm()
+    if reason is None and [word.lower() for word in words] == ["help"]:
+        return Help()
     if not words:
         raise BadInput("text", f"Which model? Write {ROLLBACK_USAGE}, or /rollback alone for a form.")
     model, *rest = words

@@ -228,7 +228,7 @@ class Messages:
             place = card_state(session, view.id)
         if not claimed.is_card:
             return direct(view, place.posted_channel if place else "", str(claimed.body.get("about")))
-        message = card(view, self.awaited(view), guarded=view.stage == self.policy.stage_names[-1])
+        message = card(view, self.awaited(view), guarded=self.policy.guarded(view.stage))
         if claimed.reminds:
             return reminder(message, view, claimed.reminds)
         if replaced := claimed.body.get("replaces"):

@@ -5,9 +5,9 @@ Nothing in a payload is believed but ids and who Slack says clicked; state and p
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.domain.errors import BadInput
 
@@ -32,36 +32,40 @@ class Payload(BaseModel):
             ) from error
 
 
+#: What a row of the database can be called.
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+
+
 class OfPromotion(Payload):
     """A button or form about one promotion. `seen`: the beginning of the evidence digest that was shown beside it."""
 
-    promotion: int
+    promotion: Id
     seen: str = ""
 
 
 class OfPage(Payload):
     """A button that turns a page of Home."""
 
-    page: int
+    page: Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class OfProposal(Payload):
     """A button of an alert."""
 
-    proposal: int
+    proposal: Id
 
 
 class OfDrift(Payload):
     """A button of what was moved past Baton: and what was shown to be there."""
 
-    drift: int
+    drift: Id
     found: str = ""
 
 
 class OfCertification(Payload):
     """The button of a champion past its review period."""
 
-    certification: int
+    certification: Id
 
 
 class OfGlass(Payload):

@@ -75,6 +75,13 @@ def code_of(error: SlackApiError) -> str:
     return str(error.response.get("error") or error.response.status_code)
 
 
+def falters(error: Exception) -> bool:
+    """Whether what failed may go well a moment later: Slack is away or too busy, rather than saying no."""
+    if not isinstance(error, SlackApiError):
+        return True
+    return code_of(error) in UNCLEAR | {"ratelimited"} or error.response.status_code >= 429
+
+
 def retry_after(error: SlackApiError) -> float:
     """What Slack asks for, in seconds; 0.0 where it asks for nothing. The header's case is any proxy's choice."""
     headers = {str(name).lower(): str(value) for name, value in (error.response.headers or {}).items()}

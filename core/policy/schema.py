@@ -110,6 +110,10 @@ class Policy(Part):
         """A stage by its name."""
         return next((stage for stage in self.stages if stage.name == name), None)
 
+    def guarded(self, stage: str) -> bool:
+        """Whether Approve asks once more before it counts: for the last stage, and for whatever is called production."""
+        return stage in (self.stage_names[-1], "production")
+
     def override(self, model: str) -> ModelOverride:
         """What the policy says of one model: its exact name before any glob, a more specific glob before a wider one.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from urllib.error import URLError
 
 import pytest
 
 from bot.local_slack.person import labels
+from bot.slack import desk
 from core.store import messages
-from tests.scenario.world import Baton, wait
+from tests.scenario.world import MODEL, Baton, wait
 
 
 @pytest.fixture
@@ -212,3 +214,44 @@ class TestSockets:
 def _nothing_stale(baton: Baton) -> bool:
     with baton.server.database.read() as session:
         return messages.backlog(session, baton.clock())[0] == 0
+
+
+@pytest.fixture
+def mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address that comes with a click does not answer, as behind a proxy that lets only the Web API through."""
+
+    def dead(*_: object, **__: object) -> None:
+        raise URLError("unreachable")
+
+    monkeypatch.setattr(desk.WebhookClient, "send", dead)
+
+
+@pytest.mark.usefixtures("mute")
+def test_a_click_is_answered_where_its_own_address_is_dead(told: Baton) -> None:
+    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("mallory is not among those")
+
+
+@pytest.mark.usefixtures("mute")
+@pytest.mark.parametrize("fault", [{"status": 503}, {"error": "ratelimited", "retry_after": 1}])
+def test_a_click_is_answered_a_moment_later_where_slack_falters(told: Baton, fault: dict[str, object]) -> None:
+    for method in ("chat.postEphemeral", "chat.postMessage"):
+        told.fault(method, **fault)
+    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("mallory is not among those")
+
+
+@pytest.mark.usefixtures("mute")
+def test_a_red_button_whose_message_cannot_be_replaced_is_answered_all_the_same(baton: Baton) -> None:
+    baton.promoted("6")
+    baton.promoted("7")
+    offer = baton.command(baton.bob, f"/rollback {MODEL} because it burns")
+    assert "rolling fraud-detector in production back" in baton.refused(baton.bob, offer, "Roll back to 6")
+    assert baton.refused(baton.bob, offer, "Roll back to 6")
+
+
+def test_a_form_that_cannot_be_turned_over_tells_by_direct_message(told: Baton) -> None:
+    told.click(told.alice, told.card("P-1"), "Details")
+    form = told.alice.wait_for_view()
+    told.fault("views.update", error="not_found")
+    told.excused.add("views.update")
+    told.click(told.alice, form, "Withdraw this request")
+    told.alice.wait_for_text("app", "P-1 is withdrawn.")

@@ -51,6 +51,15 @@ UNDERSTOOD = {
     "fraud 7 because it is better": Promote("fraud", "7", "", "it is better"),
     "fraud 7 because  because \n twice": Promote("fraud", "7", "", "because \n twice"),
     "fraud 7 because p99 &lt; 50 &amp;amp; fine": Promote("fraud", "7", "", "p99 < 50 &amp; fine"),
+    "“fraud” `7` to 'production', because “it’s” better": Promote("fraud", "7", "production", "“it’s” better"),
+    "<http://fraud.ai|fraud.ai> 7 because <http://fraud.ai|fraud.ai>": Promote(
+        "fraud.ai", "7", "", "<http://fraud.ai|fraud.ai>"
+    ),
+    "org/fraud.v2 1.0.0-rc.1+5 to production": Promote("org/fraud.v2", "1.0.0-rc.1+5", "production"),
+    "fraud@7 to production": Promote("fraud", "7", "production"),
+    "team@fraud@7": Promote("team@fraud", "7"),
+    "x@1 7": Promote("x@1", "7"),
+    "fraud to production": None,
     "because 7": None,
     "status a b": None,
     "stop because it burns": Stop("", "it burns"),
@@ -98,6 +107,8 @@ UNDERSTOOD = {
 }
 ROLLED_BACK = {
     "": OpenForm(),
+    "help": Help(),
+    "“fraud” to “6”, because it burns": Rollback("fraud", "", "6", "it burns"),
     "fraud because it burns": Rollback("fraud", reason="it burns"),
     "fraud production because it burns": Rollback("fraud", "production", reason="it burns"),
     "fraud production to 6 because it burns": Rollback("fraud", "production", "6", "it burns"),
@@ -147,6 +158,10 @@ def test_names_come_out_as_they_were_typed(model: str, version: str) -> None:
     special = {"to", "because", "why", "status", "help", "at", "evidence"}
     if {model.lower(), version.lower()} & special or "&" in model + version:
         return
+    if any(
+        len(name) > 2 and name[0] in "“„‘«\"'`" for name in (model, version)
+    ):  # quotation marks are no part of a name
+        return
     if "=" in version:  # names a member of a bundle; whoever calls a version so asks with the form
         return
     assert promote_command(f"{model} {version}") == Promote(model, version)
@@ -173,6 +188,8 @@ FORGED = [
     '{"promotion": "x"}',
     '{"promotion": 1, "actor": "U02BOB"}',
     '{"promotion": 1',
+    '{"promotion": 0}',
+    '{"promotion": 99999999999999999999}',
     "\x00",
 ]
 

@@ -101,6 +101,20 @@ def test_a_date_is_shown_in_the_readers_zone_and_readable_without_slack() -> Non
     assert date(moment) == f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} at {{time}}^2026-11-23 09:30 UTC>"
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("<!channel> <@U05MALLORY> <#C1|x>", "‹!channel› ‹@U05MALLORY› ‹#C1|x›"),
+        ("<http://evil.example|Approve>", "‹http://evil.example|Approve›"),
+        ("<!date^1^{date}|x> <x|y>", "‹!date^1^{date}|x› ‹x|y›"),
+        ("auc < 0.9 and p99 > 3", "auc < 0.9 and p99 > 3"),
+        ("List<int>", "List<int>"),
+    ],
+)
+def test_what_slack_would_take_for_a_reference_is_none_anywhere(given: str, shown: str) -> None:
+    assert plain(given) == shown
+
+
 @given(HOSTILE)
 def test_a_notification_mentions_nobody_and_fits(text: str) -> None:
     shown = notice(text * 20)

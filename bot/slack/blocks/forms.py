@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -382,6 +383,10 @@ def status(active: Sequence[PromotionView], champions: Sequence[tuple[str, str, 
     return [*blocks, section(f"*Champions{named}*"), *_in_sections(serving or ["None yet."])]
 
 
+#: A command between the lookalikes of backticks that `escape` leaves.
+_TYPED = re.compile(r"ˋ((?:/promote|/rollback|/invite|baton)[^ˋ\n]*)ˋ")
+
+
 def sentence(text: str) -> list[Json]:
-    """A refusal or an acknowledgement, privately."""
-    return [section(escape(text, 2500))]
+    """A refusal or an acknowledgement, privately; a command in it is shown as one."""
+    return [section(_TYPED.sub(r"`\1`", escape(text, 2500)))]

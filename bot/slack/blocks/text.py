@@ -26,6 +26,9 @@ _MARKUP = re.compile(r"`|(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 _LOOKALIKE = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ"})
 _EMOJI = re.compile(r":(?=[A-Za-z0-9_+'-]+:)")
 _QUOTE = re.compile(r"^(\s*)>", re.MULTILINE)
+#: What Slack would take for a mention, a date or a link where it reads markup. Where it reads none this is only text, but
+#: text is copied, mailed and quoted; so it is shown as what it can no longer be taken for.
+_REFERENCE = re.compile(r"<((?:[@#!]|[^<>\s|:]+[|:])[^<>]*)>")
 
 
 def plain(text: str, limit: int = 300, lines: bool = False) -> str:
@@ -34,7 +37,7 @@ def plain(text: str, limit: int = 300, lines: bool = False) -> str:
     Never empty: Slack refuses empty texts, so nothing is shown as an en dash.
     """
     kept = _DROPPED.sub("", unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")))
-    kept = kept.strip() if lines else _SPACES.sub(" ", kept).strip()
+    kept = _REFERENCE.sub(r"‹\1›", kept.strip() if lines else _SPACES.sub(" ", kept).strip())
     if any(unicodedata.bidirectional(character) in ("R", "AL") for character in kept):
         kept = f"\u2068{clip(kept, limit - 2)}\u2069"  # keeps the order of what stands around it
     return clip(kept, limit) or "–"

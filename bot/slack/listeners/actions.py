@@ -7,7 +7,6 @@ from typing import Any
 
 from slack_bolt import Ack, App
 from slack_sdk.errors import SlackApiError
-from slack_sdk.webhook import WebhookClient
 
 from bot.slack import ids
 from bot.slack.blocks import forms
@@ -82,7 +81,7 @@ def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
         view = desk.decisions.withdraw(actor, OfPromotion.read(action.get("value")).promotion)
         if body.get("view"):
             answer = forms.done(view.ref, f"Your approval of {view.ref} counts no longer; you may approve it again.")
-            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+            desk.turn(body, answer)
             redraw_home(desk, body)
         ack()
 
@@ -92,7 +91,7 @@ def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
             answer = forms.done(
                 view.ref, f"{view.ref} is being stopped." if view.active else f"{view.ref} is withdrawn."
             )
-            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=answer)
+            desk.turn(body, answer)
             redraw_home(desk, body)
         ack()
 
@@ -108,9 +107,9 @@ def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
         view = carry_out(desk, desk.actor(body["user"]), OfRollback.read(action.get("value")))
         text = f"↩️ {view.ref}: rolling {escape(view.model, 80)} in {escape(view.stage, 40)} back. Its card tells how far it is."
         if body.get("view"):
-            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=forms.done("Rolling back", text))
+            desk.turn(body, forms.done("Rolling back", text))
         else:
-            desk.later(replace, desk, body, text)
+            desk.replace(body, text)
         ack()
 
     def open_promote(ack: Ack, body: dict[str, Any]) -> None:
@@ -134,7 +133,7 @@ def _on_glass(desk: Desk) -> dict[str, Callable[..., None]]:
             )
         view = desk.glass.use(actor, shown.model, shown.version, shown.stage, shown.reason)
         text = f"🚨 {view.ref}: {escape(view.model, 80)} {escape(view.version.version, 40)} goes to {escape(view.stage, 40)}. Its card tells how far it is."
-        desk.later(replace, desk, body, text)
+        desk.replace(body, text)
         ack()
 
     return {ids.BREAK_GLASS: break_glass}
@@ -158,12 +157,3 @@ def _plan_again(desk: Desk, actor: Actor, shown: OfRollback) -> RollbackPlan:
     if plan.aborts or plan.target == shown.target:
         return plan
     return desk.rollbacks.plan(actor, shown.model, shown.stage, shown.target)
-
-
-def replace(desk: Desk, body: dict[str, Any], text: str) -> None:
-    """Put `text` where the private message with the red button was, so that it cannot be pressed twice."""
-    url = body.get("response_url")
-    if not url:
-        desk.tell(body, text, forms.done("", text)["blocks"])
-        return
-    WebhookClient(url, timeout=10).send(text=text, blocks=forms.done("", text)["blocks"], replace_original=True)

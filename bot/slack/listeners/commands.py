@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from slack_bolt import Ack, App
 
@@ -17,6 +18,7 @@ from core.domain.views import PromotionView
 from core.store import promotions as store
 from core.store import registry
 
+Typed = TypeVar("Typed", grammar.Command, grammar.OpenForm | grammar.Help | grammar.Rollback)
 HELP = [
     section(
         "*Baton* asks for, judges, carries out and undoes model promotions.\n"
@@ -47,7 +49,7 @@ def register(app: App, desk: Desk) -> None:
     """Listen to the two commands."""
 
     def promote(ack: Ack, command: dict[str, Any]) -> None:
-        parsed = grammar.promote_command(command.get("text") or "")
+        parsed = _of_the_policy(desk, grammar.promote_command(command.get("text") or ""))
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         match parsed:
             case grammar.OpenForm():
@@ -73,16 +75,27 @@ def register(app: App, desk: Desk) -> None:
                 ack(text=text, blocks=blocks)
 
     def rollback(ack: Ack, command: dict[str, Any]) -> None:
-        parsed = grammar.rollback_command(command.get("text") or "")
+        parsed = _of_the_policy(desk, grammar.rollback_command(command.get("text") or ""))
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         if isinstance(parsed, grammar.OpenForm):
             desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
             ack()
             return
+        if isinstance(parsed, grammar.Help):
+            ack(text="How to use Baton", blocks=HELP)
+            return
         ack(text="What a rollback would change", blocks=offer_rollback(desk, actor, parsed))
 
     app.command(ids.PROMOTE_COMMAND)(promote)
     app.command(ids.ROLLBACK_COMMAND)(rollback)
+
+
+def _of_the_policy(desk: Desk, parsed: Typed) -> Typed:
+    """The command with its stage spelled as in the policy; phones begin a word with a capital."""
+    stage = getattr(parsed, "stage", "")
+    known = desk.policy.stage_names
+    spelled = next((name for name in known if name.casefold() == stage.casefold()), stage)
+    return replace(parsed, stage=spelled) if stage and stage not in known else parsed  # type: ignore[arg-type]
 
 
 def offer_rollback(desk: Desk, actor: Actor, asked_for: grammar.Rollback) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def register(app: App, desk: Desk) -> None:
         number = OfPromotion.read(action.get("value")).promotion
         said = order(desk, desk.actor(body["user"]), number)
         if body.get("view"):
-            desk.later(desk.client.views_update, view_id=body["view"]["id"], view=forms.done(f"P-{number}", said))
+            desk.turn(body, forms.done(f"P-{number}", said))
         ack()
 
     app.action(ids.EVIDENCE)(wanted)

@@ -58,7 +58,7 @@ def publish(desk: Desk, user_id: str, page: int = 0) -> None:
     """Draw the person's Home from the database."""
 
     def guarded(view: PromotionView) -> bool:
-        return view.stage == desk.policy.stage_names[-1]
+        return desk.policy.guarded(view.stage)
 
     try:
         drawn = blocks.home(desk.boards.home(user_id, page), guarded)
