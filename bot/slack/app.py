@@ -14,6 +14,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.slack import refusals
 from bot.slack.blocks import forms
 from bot.slack.blocks.text import notice
 from bot.slack.desk import Desk
@@ -97,8 +98,9 @@ class _ErrorHandler:
             return str(error)
         if isinstance(error, BoltUnhandledRequestError):
             return "This button or form was not made by this release of Baton; ask anew with /promote or /rollback."
-        if isinstance(error, OSError):
-            log.warning("a listener could not reach Slack: %s", type(error).__name__)
+        if isinstance(error, OSError) or (isinstance(error, SlackApiError) and refusals.falters(error)):
+            code = refusals.code_of(error) if isinstance(error, SlackApiError) else type(error).__name__
+            log.warning("a listener could not reach Slack: %s", code)
             return "Slack did not answer Baton in time, and nothing was done; try again."
         incident = uuid.uuid4().hex[:8]
         log.error("incident %s in a Slack listener", incident, exc_info=error)

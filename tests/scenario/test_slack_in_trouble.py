@@ -255,3 +255,13 @@ def test_a_form_that_cannot_be_turned_over_tells_by_direct_message(told: Baton) 
     told.excused.add("views.update")
     told.click(told.alice, form, "Withdraw this request")
     told.alice.wait_for_text("app", "P-1 is withdrawn.")
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"error": "ratelimited"}, {"error": "internal_error"}])
+def test_a_form_that_slack_does_not_open_is_answered_with_what_to_do(
+    told: Baton, fault: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    told.fault("views.open", **fault)
+    said = told.refused(told.bob, told.card("P-1"), "Reject")
+    assert said == "Slack did not answer Baton in time, and nothing was done; try again."
+    assert not [record for record in caplog.records if record.exc_info]
