@@ -20,6 +20,7 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -28,6 +29,8 @@ class Group(TyperGroup):
             explained = explain(error)
             if explained is None:
                 raise
+            if as_json and hasattr(error, "problem"):  # the API's answer is a no
+                _print_json(error.problem)
             _fail(*explained)
 
 
@@ -124,10 +127,7 @@ def check(
     from bot.check import check as run
 
     findings = run(online=online)
-    for finding in findings:
-        _say(str(finding))
-    if not findings:
-        _say("Everything checked is in order.")
+    _say("\n".join(map(str, findings)) or "Everything checked is in order.")
     raise typer.Exit(REFUSED if findings else DONE)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from bot.settings import SettingsError, environment, secret_from
+from core.domain.errors import BadInput
 from core.wire import trusted
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -121,5 +122,7 @@ class Client:
 
 
 def part(text: str) -> str:
-    """One part of a path."""
+    """One part of a path. Raises `BadInput` for what can be none."""
+    if text.strip() in ("", ".", ".."):
+        raise BadInput("name", f"“{text}” names nothing; write a model, a version, a stage or a promotion.")
     return quote(text, safe="")

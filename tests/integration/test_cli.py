@@ -115,6 +115,20 @@ def test_json_is_the_apis_own_answer(cli: Cli, world: World, arguments: tuple[st
     assert isinstance(json.loads(cli(*arguments, "--json").stdout), dict)
 
 
+def test_json_is_the_apis_own_answer_also_where_that_is_no(cli: Cli, world: World) -> None:
+    refused = cli("show", "P-99", "--json", code=1)
+    said = json.loads(refused.stdout)
+    assert (said["status"], said["slug"]) == (404, "unknown-promotion")
+    assert refused.stderr == said["detail"] + "\n" == "There is no promotion P-99.\n"
+    assert cli("show", "P-99", code=1).stdout == ""
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", ".."])
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(cli: Cli, world: World, name: str) -> None:
+    for command in (("register", name, "1"), ("show", name)):
+        assert f"“{name}” names nothing; write a model" in cli(*command, code=2).stderr
+
+
 def test_a_rollback_names_where_it_goes(cli: Cli, world: World) -> None:
     for version in ("6", "7"):
         cli("register", "fraud", version)
