@@ -24,6 +24,7 @@ from core.registries import sagemaker_read
 Row = dict[str, Any]
 
 MISSING = "boto3 is not installed, which the registry {} needs; pip install 'baton[sagemaker]' brings it."
+PAGE = 100
 #: More pages than any registry has, so that a list that never ends does.
 MOST_PAGES = 2_000
 #: What `CustomerMetadataProperties` may hold.
@@ -201,7 +202,7 @@ class SageMakerRegistry:
         token: str | None = None
         seen: set[str] = set()
         for _ in range(MOST_PAGES):
-            page = self._call(call, MaxResults=100, **given, **({"NextToken": token} if token else {}))
+            page = self._call(call, MaxResults=PAGE, **given, **({"NextToken": token} if token else {}))
             yield from page.get(key) or []
             token = page.get("NextToken")
             if not token:

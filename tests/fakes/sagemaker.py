@@ -16,6 +16,7 @@ STATUSES = ("Approved", "Rejected", "PendingManualApproval")
 METADATA_VALUE = re.compile(r"[A-Za-z0-9 _.:/=+\-@]{0,256}")
 LIFE_CYCLE = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package"
+BUCKET = "sagemaker-eu-central-1-123456789012"
 
 
 #: Nobody's account, and no way to find another.
@@ -44,6 +45,9 @@ class SageMaker:
     for_ever: bool = False
     page: int = 2  #: small, so that pages are turned
 
+    trainer = "alice"
+    forgets = frozenset[str]()  #: what it is told and does not keep
+
     def __enter__(self) -> SageMaker:
         handler = type("Handler", (_Handler,), {"fake": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -66,15 +70,8 @@ class SageMaker:
         )
         key = f"{group}/{number}/evaluation.json"
         if report is not None:
-            self.objects[f"sagemaker-eu-central-1-123456789012/{key}"] = (
-                report if isinstance(report, bytes) else json.dumps(report).encode()
-            )
-        quality = {
-            "Statistics": {
-                "ContentType": "application/json",
-                "S3Uri": f"s3://sagemaker-eu-central-1-123456789012/{key}",
-            }
-        }
+            self.objects[f"{BUCKET}/{key}"] = report if isinstance(report, bytes) else json.dumps(report).encode()
+        quality = {"Statistics": {"ContentType": "application/json", "S3Uri": f"s3://{BUCKET}/{key}"}}
         self.packages.append(
             {
                 "ModelPackageGroupName": group, "ModelPackageVersion": number, "ModelPackageArn": f"{ARN}/{group}/{number}",
@@ -85,7 +82,7 @@ class SageMaker:
                     "SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"],
                 },
                 "MetadataProperties": {"CommitId": "c0ffee", "Repository": "https://git.example.com/fraud", "GeneratedBy": "arn:run"},
-                "CreatedBy": {"UserProfileName": "alice"},
+                "CreatedBy": {"UserProfileName": self.trainer},
                 **({"ModelMetrics": {"ModelQuality": quality}} if report is not None else {}),
                 **more,
             }
@@ -94,6 +91,14 @@ class SageMaker:
 
     def row(self, group: str, number: int | str) -> Row:
         return next(row for row in self.packages if row["ModelPackageArn"] == f"{ARN}/{group}/{number}")
+
+    def decide(self, group: str, number: int, status: str) -> None:
+        """Somebody sets a package's status by hand."""
+        self.row(group, number)["ModelApprovalStatus"] = status
+
+    def lose_reports(self) -> None:
+        """Every report is deleted."""
+        self.objects.clear()
 
     # -- its calls -----------------------------------------------------------------------------------------------
 
