@@ -7,8 +7,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import httpx
@@ -84,16 +84,7 @@ class Deadline:
         Nothing cuts a look-up of a host's name off, so the call has a thread of its own, which is left to itself. Should it
         get a connection after all, that is cut off before anything is sent.
         """
-        done: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                done.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                done.set_exception(error)
-
-        threading.Thread(target=run, name="call-out", daemon=True).start()
-        return done.result(max(0.0, self._until - time.monotonic()) + GRACE_SECONDS)
+        return within(max(0.0, self._until - time.monotonic()) + GRACE_SECONDS, call)
 
     def watch(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of the socket as httpcore opens it (its `trace` extension)."""
@@ -109,3 +100,30 @@ class Deadline:
                 each.shutdown(socket.SHUT_RDWR)
             except OSError:  # closed already, or handed over to TLS
                 continue
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` gives, or raises, where it does within `seconds`. Raises `TimeoutError` where it does not; where no time
+    is left, it is not begun.
+
+    For libraries that bound each read but not their sum, and whose sockets are their own matter: what was begun goes on
+    in a thread that nobody waits for, until the other side ends it.
+    """
+    came: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            came.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            came.put((None, error))
+
+    if seconds <= 0:
+        raise TimeoutError
+    threading.Thread(target=run, name="within", daemon=True).start()
+    try:
+        found, error = came.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return found  # type: ignore[return-value]

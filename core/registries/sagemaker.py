@@ -9,6 +9,7 @@ a package is read before it is written.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,13 +21,16 @@ from core.policy.connections import SageMaker
 from core.policy.schema import WriteBackMode
 from core.ports import ForeignVersion, NotReady, Place, Sighting, WriteBack, Written
 from core.registries import sagemaker_read
+from core.wire import within
 
 Row = dict[str, Any]
 
 MISSING = "boto3 is not installed, which the registry {} needs; pip install 'baton[sagemaker]' brings it."
 PAGE = 100
-#: More pages than any registry has, so that a list that never ends does.
-MOST_PAGES = 2_000
+#: More pages than any registry has, and more time, so that a list that never ends does.
+MOST_PAGES, LONGEST_LISTING = 2_000, 300.0
+#: Seconds that AWS has for an answer, credentials and all; botocore bounds no more than each read.
+TIMEOUT = 15.0
 #: What `CustomerMetadataProperties` may hold.
 METADATA_KEYS, METADATA_VALUE = 50, 256
 DESCRIPTION = 1_024
@@ -192,30 +196,36 @@ class SageMakerRegistry:
 
     def _report(self, bucket: str, key: str, most: int) -> bytes:
         """The first bytes of an object. Raises `Unavailable`, `NotFound` or `Conflict`."""
-        with _spoken(self.name, "get_object"):
-            body: bytes = (
-                self._clients["s3"].get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{most}")["Body"].read(most + 1)
-            )
+
+        def read() -> bytes:
+            answer = self._clients["s3"].get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{most}")
+            body: bytes = answer["Body"].read(most + 1)
             return body
+
+        with _spoken(self.name, "get_object"):
+            return within(TIMEOUT, read)
 
     def _pages(self, call: str, key: str, **given: Any) -> Iterator[Row]:
         token: str | None = None
-        seen: set[str] = set()
-        for _ in range(MOST_PAGES):
+        seen, started = set[str](), time.monotonic()
+        for pages in range(1, MOST_PAGES + 1):
             page = self._call(call, MaxResults=PAGE, **given, **({"NextToken": token} if token else {}))
             yield from page.get(key) or []
             token = page.get("NextToken")
             if not token:
                 return
-            if token in seen:
-                break
+            if token in seen or pages == MOST_PAGES or time.monotonic() - started > LONGEST_LISTING:
+                said = f"The registry {self.name} hands out page after page without end; it was left after {pages}."
+                raise Unavailable(said)
             seen.add(token)
-        raise Unavailable(f"The registry {self.name} goes on and on listing the same pages.")
 
     def _call(self, call: str, **given: Any) -> Row:
-        with _spoken(self.name, call):
+        def ask() -> Row:
             found: Row = getattr(self._clients["sagemaker"], call)(**given)
             return found
+
+        with _spoken(self.name, call):
+            return within(TIMEOUT, ask)
 
     def _update(self, decision: WriteBack, status: str, row: Row | None = None) -> bool:
         """Have the package say so; False where it does already."""
@@ -274,6 +284,8 @@ class _spoken:  # noqa: N801 - reads as a word of the `with` it stands in
     def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
         if error is None or isinstance(error, Unavailable):
             return
+        if isinstance(error, TimeoutError):
+            raise Unavailable(f"The registry {self.name} gave no answer within {TIMEOUT:g} s.") from None
         from botocore.exceptions import (  # type: ignore[import-untyped,import-not-found,unused-ignore]
             BotoCoreError,
             ClientError,

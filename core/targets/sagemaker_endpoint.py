@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from typing import Any
 from core.policy.connections import SageMakerEndpoint
 from core.ports import Act, Answer, Progress
 from core.targets.answers import LONGEST_MESSAGE, one_line
+from core.wire import within
 
 Row = dict[str, Any]
 
@@ -25,6 +27,7 @@ Row = dict[str, Any]
 BUSY = 60.0
 #: More pages than any package group has.
 MOST_PAGES = 200
+NEWEST_FIRST = {"SortBy": "CreationTime", "SortOrder": "Descending"}
 UNDER_WAY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 #: Codes that mean: not now.
 LATER = ("Throttling", "TooManyRequests", "RequestLimit", "ServiceUnavailable", "InternalFailure", "InternalServer")
@@ -38,6 +41,29 @@ class _No(Exception):
     def __init__(self, words: str, final: bool = False) -> None:
         super().__init__(words)
         self.words, self.final = one_line(words, LONGEST_MESSAGE), final
+
+
+class _Asking:
+    """The calls of one act, which has so many seconds for all of them together."""
+
+    def __init__(self, target: EndpointTarget, seconds: float) -> None:
+        self._target = target
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+
+    def __call__(self, call: str, **given: Any) -> Row:
+        """Ask AWS. Raises `_No`."""
+
+        def ask() -> Row:
+            client = self._target.client()
+            with _told():
+                answer: Row = getattr(client, call)(**given)
+                return answer
+
+        try:
+            return within(self._until - time.monotonic(), ask)
+        except TimeoutError:
+            raise _No(f"SageMaker gave no answer within {self._seconds:g} s; it is asked again") from None
 
 
 class EndpointTarget:
@@ -54,10 +80,17 @@ class EndpointTarget:
         if self._made is not None:
             self._made.close()
 
+    def client(self) -> Any:
+        """boto3's client, made by the first call. Raises `_No`."""
+        with self._making:
+            if self._made is None:
+                self._made = _client(self.name, self._settings)
+            return self._made
+
     def send(self, act: Act) -> Answer:
         """Have the endpoint updated to the act's version, unless it is, or is being, already."""
         try:
-            return self._send(act)
+            return self._send(act, _Asking(self, act.timeout))
         except _No as no:
             # Once it was tried it may be under way: AWS, which will not tell, has not said no to the act.
             return Answer("refused" if no.final and act.since is None else "unclear", no.words, retry_after=BUSY)
@@ -65,7 +98,7 @@ class EndpointTarget:
     def follow(self, act: Act, run: str) -> Progress:
         """How the update stands. AWS not answering, or not well, leaves that `unclear`, never failed."""
         try:
-            return self._progress(act, self._endpoint())
+            return self._progress(act, self._endpoint(_Asking(self, act.timeout)))
         except _No as no:
             return Progress("unclear", no.words, self._url, run)
 
@@ -79,8 +112,8 @@ class EndpointTarget:
             return Answer("refused", words, self._url, run=run)
         return Answer("succeeded", f"the update had ended: {seen.message or seen.state}", self._url, run=run)
 
-    def _send(self, act: Act) -> Answer:
-        name, there = _name(act), self._endpoint()
+    def _send(self, act: Act, ask: _Asking) -> Answer:
+        name, there = _name(act), self._endpoint(ask)
         data = act.body["data"]
         if data["action"] == "set_traffic":
             raise _No(
@@ -93,45 +126,30 @@ class EndpointTarget:
             raise _No(f"the endpoint {self._settings.endpoint} is {status} for something else; it is asked again")
         if status != "InService":
             raise _No(f"the endpoint {self._settings.endpoint} is {status}; mend it at AWS first", True)
-        if self._prepare(name, data["model"], there):
+        if self._prepare(ask, name, data["model"], there):
             return Answer("refused", self._gone_back(there), self._url, run=name)
-        self._ask(
+        ask(
             "update_endpoint", EndpointName=self._settings.endpoint, EndpointConfigName=name,
             DeploymentConfig=self._deployment(),
         )  # fmt: skip
         return Answer("started", "", self._url, run=name)
 
-    def _prepare(self, name: str, model: Row, there: Row) -> bool:
+    def _prepare(self, ask: _Asking, name: str, model: Row, there: Row) -> bool:
         """The model and the configuration of this name; True when the endpoint was changed since they were made: the
         update was tried, and is neither there nor under way.
         """
         settings = self._settings
-        package = self._package(str(model["name"]), str(model["version"]))
-        self._make(
-            "create_model",
-            ModelName=name,
-            ExecutionRoleArn=settings.role_arn,
-            Containers=[{"ModelPackageName": package}],
-        )
+        containers = [{"ModelPackageName": self._package(ask, str(model["name"]), str(model["version"]))}]
+        _make(ask, "create_model", ModelName=name, ExecutionRoleArn=settings.role_arn, Containers=containers)
         variant = {
             "VariantName": "AllTraffic", "ModelName": name, "InstanceType": settings.instance_type,
             "InitialInstanceCount": settings.instance_count, "InitialVariantWeight": 1.0,
         }  # fmt: skip
-        if self._make("create_endpoint_config", EndpointConfigName=name, ProductionVariants=[variant]):
+        if _make(ask, "create_endpoint_config", EndpointConfigName=name, ProductionVariants=[variant]):
             return False
-        made = self._ask("describe_endpoint_config", EndpointConfigName=name).get("CreationTime")
+        made = ask("describe_endpoint_config", EndpointConfigName=name).get("CreationTime")
         changed = there.get("LastModifiedTime")
         return isinstance(made, datetime) and isinstance(changed, datetime) and changed > made
-
-    def _make(self, call: str, **given: Any) -> bool:
-        """True when it was made now, False when it was there."""
-        try:
-            self._ask(call, **given)
-        except _No as no:
-            if "already exist" not in no.words:
-                raise
-            return False
-        return True
 
     def _deployment(self) -> Row:
         settings = self._settings
@@ -149,21 +167,21 @@ class EndpointTarget:
             wanted["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": each} for each in settings.alarms]}
         return wanted
 
-    def _package(self, model: str, version: str) -> str:
+    def _package(self, ask: _Asking, model: str, version: str) -> str:
         """The ARN of a package: its group is the model, its number the version."""
-        token: Row = {}
+        given: Row = {"ModelPackageGroupName": model, "MaxResults": 100} | NEWEST_FIRST
         for _ in range(MOST_PAGES):
-            page = self._ask("list_model_packages", ModelPackageGroupName=model, **token)
+            page = ask("list_model_packages", **given)
             for row in page.get("ModelPackageSummaryList", []):
                 if str(row.get("ModelPackageVersion")) == version:
                     return str(row["ModelPackageArn"])
             if not page.get("NextToken"):
                 break
-            token = {"NextToken": page["NextToken"]}
+            given["NextToken"] = page["NextToken"]
         raise _No(f"SageMaker has no package {version} in the group {model} in {self._settings.region}", True)
 
-    def _endpoint(self) -> Row:
-        return self._ask("describe_endpoint", EndpointName=self._settings.endpoint)
+    def _endpoint(self, ask: _Asking) -> Row:
+        return ask("describe_endpoint", EndpointName=self._settings.endpoint)
 
     def _progress(self, act: Act, there: Row) -> Progress:
         name, status = _name(act), str(there.get("EndpointStatus"))
@@ -194,15 +212,16 @@ class EndpointTarget:
         region = self._settings.region
         return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/endpoints/{self._settings.endpoint}"
 
-    # -- asking AWS ----------------------------------------------------------------------------------------------
 
-    def _ask(self, call: str, **given: Any) -> Row:
-        with self._making:
-            if self._made is None:
-                self._made = _client(self.name, self._settings)
-        with _told():
-            answer: Row = getattr(self._made, call)(**given)
-            return answer
+def _make(ask: _Asking, call: str, **given: Any) -> bool:
+    """True when it was made now, False when it was there."""
+    try:
+        ask(call, **given)
+    except _No as no:
+        if "already exist" not in no.words:
+            raise
+        return False
+    return True
 
 
 def _name(act: Act) -> str:

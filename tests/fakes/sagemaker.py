@@ -43,6 +43,7 @@ class SageMaker:
     endpoint: Row = field(default_factory=lambda: {"EndpointConfigName": "by-hand", "EndpointStatus": "InService"})
     made: dict[str, float] = field(default_factory=dict)  #: models and configurations, and when
     for_ever: bool = False
+    delay: float = 0.0  #: seconds that each answer takes
     page: int = 2  #: small, so that pages are turned
 
     trainer = "alice"
@@ -104,6 +105,7 @@ class SageMaker:
 
     def answer(self, call: str, given: Row) -> Row:
         self.calls.append((call, given))
+        time.sleep(self.delay)
         if code := self.refuse.get(call):
             raise Refusal(code, f"{code} on purpose", 503 if code == "ServiceUnavailable" else 400)
         return getattr(self, f"_{call}")(given)

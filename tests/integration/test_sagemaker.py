@@ -95,13 +95,25 @@ def test_every_failure_is_one_sentence(
 def test_pages_for_ever_and_nobody_there_are_sentences(fake: SageMaker, registry: SageMakerRegistry) -> None:
     fake.package("fraud")
     fake.for_ever = True
-    with pytest.raises(Unavailable, match="goes on and on listing the same pages"):
+    with pytest.raises(Unavailable) as endless:
         list(registry.models())
+    assert endless.value.sentence == "The registry aws hands out page after page without end; it was left after 2."
     nobody = SageMakerRegistry(
         "aws", Settings(type="sagemaker", region="eu-central-1", endpoint_url="http://127.0.0.1:9")
     )
     with pytest.raises(Unavailable, match="The registry aws was not reached"):
         list(nobody.models())
+
+
+def test_a_slow_aws_is_a_sentence(
+    fake: SageMaker, registry: SageMakerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(registry.models())  # so that its clients are made, which takes a while
+    monkeypatch.setattr("core.registries.sagemaker.TIMEOUT", 0.2)
+    fake.delay = 1.0
+    with pytest.raises(Unavailable) as slow:
+        list(registry.models())
+    assert slow.value.sentence == "The registry aws gave no answer within 0.2 s."
 
 
 def test_without_boto3_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

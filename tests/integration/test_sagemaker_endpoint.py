@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,13 +57,13 @@ def target_of(fake: SageMaker, **more: Any) -> EndpointTarget:
     return EndpointTarget("prod", SageMakerEndpoint.model_validate(SETTINGS | {"endpoint_url": fake.url} | more))
 
 
-def act(version: str = "7", action: str = "deploy", since: datetime | None = None) -> Act:
+def act(version: str = "7", action: str = "deploy", since: datetime | None = None, timeout: float = 15.0) -> Act:
     data = {
         "action": action,
         "model": {"name": MODEL, "version": version, "digest": "sha256:7"},
         "traffic_percent": 100,
     }
-    return Act(KEY, {"data": data}, since=since)
+    return Act(KEY, {"data": data}, timeout, since)
 
 
 def started(fake: SageMaker) -> list[dict[str, Any]]:
@@ -202,6 +204,24 @@ def test_nobody_there_is_unclear() -> None:
     assert answer.message.startswith("SageMaker was not reached: Could not connect to the endpoint URL")
 
 
+def test_an_act_has_its_seconds_for_all_of_its_calls_together(fake: SageMaker, target: EndpointTarget) -> None:
+    target.send(act("8"))  # so that its client is made, which takes a while
+    before = len(fake.calls)
+    fake.delay = 0.4
+    began = time.monotonic()
+    answer = target.send(act(timeout=1.0))
+    assert time.monotonic() - began < 3.0
+    assert (answer.state, answer.message) == ("unclear", "SageMaker gave no answer within 1 s; it is asked again")
+    for each in threading.enumerate():
+        if each.name == "within":
+            each.join(10)
+    fake.delay = 0.0
+    begun = [call for call, _ in fake.calls[before:]]
+    assert begun == ["DescribeEndpoint", "ListModelPackages", "CreateModel"][: len(begun)]  # and nothing after its time
+    assert target.send(act(since=datetime.now(UTC))).state == "started"
+    assert len(started(fake)) == 1
+
+
 def test_a_promotion_is_carried_out_and_rolled_back(fake: SageMaker, database: Database) -> None:
     target = target_of(fake)
     staging = Staging(database, {"prod-hook": target})
@@ -234,9 +254,13 @@ def test_its_calls_are_those_that_aws_describes() -> None:
     package = {"ModelPackageArn": arn, "ModelPackageVersion": 7, "CreationTime": at, "ModelPackageStatus": "Completed"}
     with Stubber(client) as stub:
         stub.add_response("describe_endpoint", endpoint, {"EndpointName": "fraud"})
-        stub.add_response(
-            "list_model_packages", {"ModelPackageSummaryList": [package]}, {"ModelPackageGroupName": MODEL}
-        )
+        listed = {
+            "ModelPackageGroupName": MODEL,
+            "MaxResults": 100,
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+        }
+        stub.add_response("list_model_packages", {"ModelPackageSummaryList": [package]}, listed)
         stub.add_response("create_model", {"ModelArn": ARN})
         stub.add_response("create_endpoint_config", {"EndpointConfigArn": ARN})
         wanted = {"EndpointName": "fraud", "EndpointConfigName": NAME, "DeploymentConfig": ANY}
