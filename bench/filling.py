@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from bench.databases import careless
+from core.store.audit import GENESIS
 
 MODELS = 1000
 AT = "'2026-01-01 00:00:00.000000'"
@@ -43,7 +44,7 @@ STATEMENTS = (
     f"""INSERT INTO audit_events (seq, at, actor, actor_name, kind, model, version, stage, promotion_id, data, prev_hash,
         hash)
         SELECT i, {AT}, 'token:ci', 'ci', 'old', 'model-' || (i % {MODELS}), 'v1', 'production', 1 + (i - 1) / 5, '{{}}',
-        'old' || (i - 1), 'old' || i FROM numbers WHERE i <= 5 * :promotions ORDER BY i""",
+        CASE WHEN i = 1 THEN '{GENESIS}' ELSE 'old' || (i - 1) END, 'old' || i FROM numbers WHERE i <= 5 * :promotions ORDER BY i""",
 )
 
 

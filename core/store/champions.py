@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, or_, select
+from sqlalchemy import BindParameter, Integer, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.domain.model import Actor, Decision, DecisionKind, Kind, Override
@@ -66,15 +66,34 @@ _REIGNS = (
     .join(_V, _V.c.id == _C.c.version_id)
     .join(_P, _P.c.id == _C.c.promotion_id)
     .outerjoin(_O, _O.c.promotion_id == _P.c.id)
-    .where(_C.c.since <= _AT, or_(_C.c.until.is_(None), _C.c.until > _AT))
 )  # fmt: skip
 _ONE = (
     _REIGNS.where(_M.c.name == bindparam("model"), _C.c.stage == bindparam("stage"))
-    .order_by(_C.c.since.desc(), _C.c.id.desc())
+    .where(_C.c.since <= _AT, or_(_C.c.until.is_(None), _C.c.until > _AT))
+    .order_by(_C.c.since.desc())
     .limit(1)
 )
+
+
+def _then() -> Any:
+    """The rows of that moment, of some models. Each may have had thousands of champions, so its stages are found by
+    stepping from one to the next in the index, and of each the one row is looked up, not sought among all.
+    """
+    other = _C.alias("other")
+    models: BindParameter[Any] = bindparam("models", expanding=True)
+    first = select(func.min(other.c.stage)).where(other.c.model_id == _M.c.id).scalar_subquery()
+    pairs = select(_M.c.id, first.label("stage")).where(_M.c.id.in_(models)).cte("pairs", recursive=True)
+    later = select(func.min(other.c.stage)).where(other.c.model_id == pairs.c.id, other.c.stage > pairs.c.stage)
+    pairs = pairs.union_all(select(pairs.c.id, later.scalar_subquery()).where(pairs.c.stage.is_not(None)))
+    then = select(other.c.id).where(other.c.model_id == pairs.c.id, other.c.stage == pairs.c.stage)
+    then = then.where(other.c.since <= _AT, or_(other.c.until.is_(None), other.c.until > _AT))
+    row = then.order_by(other.c.since.desc()).limit(1).scalar_subquery()
+    return select(row.label("id")).select_from(pairs).where(pairs.c.stage.is_not(None))
+
+
+_THEN = _then()
 _MANY = (
-    _REIGNS.where(_C.c.model_id.in_(bindparam("models", expanding=True)))
+    _REIGNS.where(_C.c.id.in_(bindparam("champions", expanding=True)))
     .where(or_(_M.c.name != bindparam("name"), _C.c.stage > bindparam("stage")))
     .order_by(_M.c.name, _C.c.stage)
     .limit(bindparam("limit", type_=Integer))
@@ -118,7 +137,8 @@ def champions_at(
     while len(rows) < limit:  # so many models at a time, and more where few of them had a champion
         models = session.execute(_MODELS, {"name": start, "limit": window + 1}).all() if one is None else []
         ids = one or [each.id for each in models[:window]]
-        values = {"at": at, "models": ids, "name": name, "stage": stage, "limit": limit - len(rows)}
+        then = [found for found in session.scalars(_THEN, {"at": at, "models": ids}) if found is not None]
+        values = {"champions": then, "name": name, "stage": stage, "limit": limit - len(rows)}
         rows += session.execute(_MANY, values).all()
         if len(models) <= window:
             break
