@@ -25,6 +25,7 @@ from core.policy import texts
 from core.policy.schema import Policy
 from core.ports import Clock, DeploymentQueue, Directory
 from core.store import promotions as store
+from core.store import registries
 from core.store.database import Database
 from core.store.tables import PromotionRow
 from core.store.transition import record, transition
@@ -129,6 +130,11 @@ class Promotions:
             return []
         with self.database.read() as session:
             return self.judge.standing(session, store.row(session, view.id), self.clock())
+
+    def notes(self, view: PromotionView) -> tuple[str, str]:
+        """The registry that the candidate came from ("" for none), and what was said of it there."""
+        with self.database.read() as session:
+            return registries.notes(session, view.version.id)
 
     def why(self, model: str, version: str, stage: str) -> list[Blocker]:
         """Everything that stands, or would stand, between a version and a stage; what is fine is listed too."""

@@ -180,12 +180,12 @@ class Registries:
         since = standing.failing_since or now
         log.warning("%s It is asked again in %s.", sentence, registries.pause(standing.failures + 1))
         tell = not standing.told and now - since >= PATIENCE
-        people = self._owners(self.policy.slack.owner) if tell else []
+        people = self._told(None, None) if tell else []
         with self.database.change() as session:
             registries.failed(session, standing, now, sentence, standing.told or tell)
             notices.outage(session, standing.name, people, since, sentence, now)
         if tell:
-            log.error("%s has not answered since %s; told: %s", standing.name, since, ", ".join(people) or "nobody")
+            log.error("%s has not answered since %s; told: %s", standing.name, since, ", ".join(people))
 
     # -- one model, one version ----------------------------------------------------------------------------------
 
@@ -276,9 +276,14 @@ class Registries:
 
     def _tell_refused(self, name: str, model: str, sentence: str, now: datetime) -> None:
         log.warning("%s", sentence)
-        people = self._owners(self.policy.override(model).owner or self.policy.slack.owner)
+        override = self.policy.override(model)
+        people = self._told(override.owner, override.channel)
         with self.database.change() as session:
             notices.refused(session, name, people, sentence, now)
 
-    def _owners(self, owner: str | None) -> list[str]:
-        return [who.id for who in self.promotions.directory.members([owner])][:TOLD] if owner else []
+    def _told(self, owner: str | None, channel: str | None) -> list[str]:
+        """Whom to tell: the owner, or the channel where there is none, or Slack knows nobody of that name."""
+        slack = self.policy.slack
+        owner = owner or slack.owner
+        people = [who.id for who in self.promotions.directory.members([owner])] if owner else []
+        return people[:TOLD] or [channel or slack.channel]

@@ -21,7 +21,7 @@ from bot.http.tokens import needs
 from core import certifying, evidence_file
 from core.domain.errors import BadInput, NotFound
 from core.domain.model import Actor, State
-from core.store import audit, champions, promotions, registry, review_tables
+from core.store import audit, champions, promotions, registries, registry, review_tables
 
 Json = dict[str, Any]
 MayRead = Annotated[Actor, Depends(needs("read"))]
@@ -115,12 +115,14 @@ class Api:
         with self.services.database.read() as session:
             found = registry.version(session, _name(model), _name(version))
             fresh = review_tables.measured(session, found.id, datetime.min.replace(tzinfo=UTC))
+            origin, said = registries.notes(session, found.id)
         papers: Json = {
             "signature": json.loads(found.signature) if found.signature else None,
             "card": found.card or None,
         }
         later = [answers.metric(each) | {"at": answers.moment(at)} for at, each in fresh]
-        return answers.version(found) | papers | {"fresh": later}
+        taken = {"registry": {"name": origin, "said": said}} if origin else {}
+        return answers.version(found) | papers | {"fresh": later} | taken
 
     def measure_version(self, model: str, version: str, body: schemas.MeasurementsIn, actor: MayRegister) -> Json:
         """Say what was measured of a version after it was registered; its own measurements stay what they are."""

@@ -1,4 +1,6 @@
-"""What the owners of registries are told by direct message. One message a person and matter, edited as it changes."""
+"""What the owners of registries are told directly, or the channel is. One message for each and matter, edited as it
+changes.
+"""
 
 from __future__ import annotations
 

@@ -270,6 +270,31 @@ def origin(session: Session, version_id: int) -> str:
     return session.scalar(query) or ""
 
 
+def kept_back(session: Session, model: str, version: str) -> str:
+    """Why a version that people may know from a registry is not here, as sentences that follow on others; "" if nobody
+    knows.
+    """
+    number = int(version) if version.isascii() and version.isdecimal() and len(version) < 10 else 0
+    seen = select(RegistryVersion).where(RegistryVersion.model == model, RegistryVersion.number == number)
+    rows = session.scalars(seen.where(RegistryVersion.state != "registered").order_by(RegistryVersion.origin))
+    said = [f" The registry {row.origin} has it: {row.said[:400] or 'it is about to be read.'}" for row in rows]
+    away = (
+        select(RegistryRow)
+        .join(RegistryModel, RegistryModel.origin == RegistryRow.name)
+        .where(RegistryModel.model == model, RegistryRow.failures > 0)
+    )
+    for row in session.scalars(away.order_by(RegistryRow.name)) if not said else ():
+        said.append(f" It may be in the registry {row.name}, which does not answer: {row.last_error[:400]}")
+    return "".join(said)
+
+
+def notes(session: Session, version_id: int) -> tuple[str, str]:
+    """The registry that a version came from ("" for none), and what was said of it there: what is no number and why."""
+    query = select(RegistryVersion.origin, RegistryVersion.said).where(RegistryVersion.version_id == version_id)
+    found = session.execute(query).first()
+    return (found.origin, found.said) if found else ("", "")
+
+
 # -- webhooks ----------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased, object_session
 from core.domain.errors import NotFound
 from core.domain.model import Actor, DatasetRef, Kind, Lineage, Measurement, ModelVersion
 from core.policy.eligibility import Served
+from core.store import registries
 from core.store.paper_tables import PapersRow
 from core.store.tables import Champion, MeasurementRow, PromotionRow, RegisteredModel, Version
 
@@ -62,8 +63,14 @@ def model_row(session: Session, name: str) -> RegisteredModel:
     """The model's row. Raises `NotFound`."""
     found = find_model(session, name)
     if found is None:
-        raise NotFound("unknown-model", f"There is no model called “{_short(name)}”.", model=_short(name))
+        raise unknown_model(name)
     return found
+
+
+def unknown_model(name: str, why: str = "") -> NotFound:
+    """Nothing was registered by that name; `why` says more."""
+    said = f"There is no model called “{_short(name)}”.{why}"
+    return NotFound("unknown-model", said, model=_short(name))
 
 
 def find_version(session: Session, model_id: int, version: str) -> Version | None:
@@ -74,11 +81,14 @@ def find_version(session: Session, model_id: int, version: str) -> Version | Non
 
 
 def version_row(session: Session, model: str, version: str) -> Version:
-    """The version's row. Raises `NotFound`, naming the newest that there are."""
-    parent = model_row(session, model)
-    found = find_version(session, parent.id, version)
+    """The version's row. Raises `NotFound`, naming the newest that there are, and what a registry keeps it back for."""
+    parent = find_model(session, model)
+    found = find_version(session, parent.id, version) if parent else None
     if found is not None:
         return found
+    why = registries.kept_back(session, model, version) if storable(model) else ""
+    if parent is None:
+        raise unknown_model(model, why)
     newest = [line.version for line in _lines(session, parent.id, limit=3)]
     known = (
         f"its newest are {', '.join(newest)}" if len(newest) > 1 else f"its only one is {newest[0]}" if newest else ""
@@ -86,7 +96,7 @@ def version_row(session: Session, model: str, version: str) -> Version:
     sentence = f"{_short(model)} has no version {_short(version)}" + (
         f"; {known}." if known else "; it has none at all."
     )
-    raise NotFound("unknown-version", sentence, model=_short(model), version=_short(version))
+    raise NotFound("unknown-version", f"{sentence}{why}", model=_short(model), version=_short(version))
 
 
 def version(session: Session, model: str, version: str) -> ModelVersion:

@@ -54,12 +54,18 @@ def models(write_back: str) -> str:
 
 
 @pytest.fixture
-def policy(fake: MLflow, models: str) -> str:
-    return with_registry(fake.url, models)
+def owner() -> str | None:
+    return ALICE
 
 
-def with_registry(url: str, models: str, more: str = "") -> str:
-    text = POLICY.replace('channel: "#ml-promotions"', f'channel: "#ml-promotions"\n  owner: {ALICE}')
+@pytest.fixture
+def policy(fake: MLflow, models: str, owner: str | None) -> str:
+    return with_registry(fake.url, models, owner=owner)
+
+
+def with_registry(url: str, models: str, more: str = "", owner: str | None = ALICE) -> str:
+    channel = 'channel: "#ml-promotions"'
+    text = POLICY.replace(channel, f"{channel}\n  owner: {owner}") if owner else POLICY
     return (
         f"{text}models:\n  {models}\n"
         f'registries:\n  lab: {{type: mlflow, url: "{url}", poll: 1s, webhook_secret_env: MLFLOW_WEBHOOK_SECRET}}\n{more}'
@@ -77,7 +83,7 @@ def training(url: str) -> Trainer:
     return made
 
 
-def trained(trainer: Trainer, finished: bool = True, auc: float = 0.95) -> str:
+def trained(trainer: Trainer, finished: bool = True, auc: float | str = 0.95, gap: float | str = 0.05) -> str:
     """A version that passes every gate; the number that the registry gave it."""
     commit = {
         "mlflow__source__git__repoURL": "https://git.example.com/fraud",
@@ -85,7 +91,7 @@ def trained(trainer: Trainer, finished: bool = True, auc: float = 0.95) -> str:
     }
     run = trainer.run(**commit, mlflow__user="erin@example.com")
     trainer.used(run, "transactions", "training", 1_000)
-    values = {"auc": auc, "auc/country:DE": 0.93, "latency_p99_ms": 31.0, "fairness_gap": 0.05}
+    values = {"auc": auc, "auc/country:DE": 0.93, "latency_p99_ms": 31.0, "fairness_gap": gap}
     for name, value in values.items():
         trainer.metric(run, name, value)
     if finished:
@@ -157,10 +163,30 @@ class TestArriving:
         version = trainer.version(run_id=run)
         said = "SELECT said FROM registry_versions WHERE state = 'waiting'"
         assert "is still running" in wait(lambda: baton.scalar(said), "the version to be read")
-        assert baton.api("GET", f"/models/{MODEL}/versions/{version}").status_code == 404
+        unknown = baton.api("GET", f"/models/{MODEL}/versions/{version}")
+        assert (unknown.status_code, unknown.json()["detail"]) == (
+            404,
+            f"There is no model called “{MODEL}”. The registry lab has it: The run of {MODEL} 1 is still running; it is "
+            "read when that has finished.",
+        )
         trainer.finish(run)
         baton.clock.ahead += timedelta(minutes=1)
         known(baton, version)
+
+    def test_a_metric_that_is_no_number_promotes_nothing_and_is_said(self, baton: Baton, trainer: Trainer) -> None:
+        said = "auc is no number (NaN)."
+        version = trained(trainer, auc="NaN")
+        assert known(baton, version)["registry"]["said"].startswith(said)
+        assert "auc of version 1 is “NaN”, which is not a finite number." in shown_text(baton.ask(version))
+        assert baton.states() == ["failed"]
+
+    def test_what_was_said_of_a_version_stands_behind_its_card(self, baton: Baton, trainer: Trainer) -> None:
+        version = trained(trainer, gap="NaN")
+        known(baton, version)
+        message = baton.ask(version)
+        assert baton.states() == ["awaiting_approval"]
+        baton.click(baton.bob, message, "Details")
+        assert "From the registry lab: fairness_gap is no number (NaN)." in str(baton.bob.wait_for_view())
 
     def test_a_failed_run_is_left_where_it_is(self, baton: Baton, trainer: Trainer) -> None:
         run = trainer.run()
@@ -169,6 +195,11 @@ class TestArriving:
         wait(lambda: baton.scalar("SELECT count(*) FROM registry_versions WHERE state = 'left'"), "it to be left")
         known(baton, trained(trainer))
         assert baton.scalar("SELECT count(*) FROM model_versions") == 1
+        answer = baton.command(baton.alice, f"/promote {MODEL} 1 to production")
+        assert (
+            f"{MODEL} has no version 1; its only one is 2. The registry lab has it: The run of {MODEL} 1 ended as failed; "
+            "only finished runs are taken over." in str(answer)
+        )
 
     def test_what_was_there_before_baton_came_arrives_too(self, baton: Baton, fake: MLflow) -> None:
         """Its versions are older than anything that is asked for as news."""
@@ -279,6 +310,22 @@ class TestOutage:
         baton.alice.wait_for_message("app", lambda m: "The registry lab answers again" in shown_text(m))
         assert baton.scalar("SELECT count(*) FROM messages") == 1
         assert 'baton_registry_up{registry="lab"} 1.0' in httpx.get(f"{baton.url}/metrics").text
+
+    @pytest.mark.parametrize("owner", [None])
+    def test_where_the_policy_names_no_owner_the_channel_is_told(
+        self, baton: Baton, fake: MLflow, trainer: Trainer
+    ) -> None:
+        baton.register("1")
+        trained(trainer)
+        assert f"{MODEL} 1 is already registered" in shown_text(baton.card("Not taken over from the registry lab"))
+        fake.rules.append(lambda _call: (401, {}, b"{}"))
+        wait(lambda: baton.scalar("SELECT failures FROM registries"), "a poll to fail")
+        baton.clock.ahead += timedelta(minutes=11)
+        told = baton.card("The registry lab has not answered since")
+        assert "name token_env, or user_env and password_env, in the policy." in shown_text(told)
+        fake.rules.clear()
+        baton.clock.ahead += timedelta(minutes=6)
+        baton.card("The registry lab answers again")
 
     def test_pauses_grow_from_one_minute_to_five(self, baton: Baton, fake: MLflow) -> None:
         fake.rules.append(lambda _call: (500, {}, b"{}"))

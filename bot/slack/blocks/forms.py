@@ -253,10 +253,17 @@ def limit(view: PromotionView) -> Json:
     return modal(f"Approve {view.ref}", blocks, ids.LIMIT_FORM, submit="Approve", close="Cancel", metadata=metadata)
 
 
-def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Sequence[Blocker] = ()) -> Json:
+def details(
+    view: PromotionView,
+    awaited: card.Awaited,
+    me: str,
+    standing: Sequence[Blocker] = (),
+    notes: tuple[str, str] = ("", ""),
+) -> Json:
     """Everything behind a card: what is in the way, gates with numbers, all measurements, approvals, lineage, evidence.
 
-    `me` is the actor who looks, who may take their own request or approval back.
+    `me` is the actor who looks, who may take their own request or approval back. `notes` are a registry and what was said
+    of the version there.
     """
     blocks = [header(card.headline(view)), section(card.summary(view))]
     if standing:
@@ -271,6 +278,8 @@ def details(view: PromotionView, awaited: card.Awaited, me: str, standing: Seque
     blocks += _decisions(view, awaited)
     blocks += [context(card.deployment_line(each, view.end_reason)) for each in view.deployments if each.target]
     blocks.append(context(card.lineage(view.version)))
+    if notes[1]:
+        blocks.append(context(f"From the registry {escape(notes[0], 80)}: {escape(notes[1], 1500)}"))
     artifact = f"Artifact {escape(view.version.artifact_uri, 300)} · {escape(view.version.digest, 100)}"
     blocks.append(context(artifact))
     blocks.append(context(f"{view.ref} · policy {view.policy_version[:12]} · evidence {view.evidence_digest[:12]}"))

@@ -49,8 +49,9 @@ def _on_promotions(desk: Desk) -> dict[str, Callable[..., None]]:
     def details(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         actor = desk.actor(body["user"])
         view = desk.promotions.view(OfPromotion.read(action.get("value")).promotion)
-        standing = desk.promotions.standing(view)
-        shown = evidence.offered(desk, actor, view, forms.details(view, desk.awaited(view), str(actor), standing))
+        standing, notes = desk.promotions.standing(view), desk.promotions.notes(view)
+        shown = forms.details(view, desk.awaited(view), str(actor), standing, notes)
+        shown = evidence.offered(desk, actor, view, shown)
         open_with_pictures(desk, body["trigger_id"], view, shown)
         ack()
 
