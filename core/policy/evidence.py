@@ -107,21 +107,53 @@ def _different(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[tuple
             yield from _different(before.get(key), after.get(key), (*path, str(key)))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
-            yield from _different(one, other, (*path, str(number)))
+            yield from _different(one, other, (*path, _gate(one, other) or str(number)))
     elif before != after:
         yield path, before, after
 
 
+def _gate(one: Any, other: Any) -> str:
+    """What a gate is about, where both are of the same; "" for anything else."""
+    named = [metric_name(each["metric"], each.get("slice") or "") for each in (one, other) if _on_metric(each)]
+    return named[0] if len(named) == 2 and named[0] == named[1] else ""
+
+
+def _on_metric(rule: Any) -> bool:
+    return isinstance(rule, dict) and isinstance(rule.get("metric"), str)
+
+
 def _spelled(path: tuple[str, ...]) -> str:
+    """The place of a difference, as people call it."""
     whose, *rest = path
-    if whose == "order":
-        return f"the order's {' › '.join(rest)}. member" if rest else "the order of members"
     owner = {"candidate": "the candidate's", "champion": "the champion's", "policy": "the policy's"}.get(whose, whose)
-    return f"{owner} {' › '.join(rest)}".strip()
+    match path:
+        case ("order", *places):
+            return f"the order's {' › '.join(places)}. member" if places else "the order of members"
+        case (_, "metrics", metric) | (_, "metrics", metric, "1"):
+            return f"{owner} {metric}"
+        case (_, "metrics", metric, "2"):
+            return f"{owner} samples of {metric}"
+        case (_, "lineage", "data", name):
+            return f"{owner} data {name}"
+        case (_, "lineage", fact):
+            return f"{owner} {_words(fact)}"
+        case ("policy", "gates", gate, rule) if not gate.isdigit():
+            return f"the policy's gate on {gate} ({_words(rule)})"
+    return f"{owner} {' › '.join(_words(each) for each in rest)}".strip()
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return "nothing"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):
+        value = value[0]  # a measurement that was not there before, or is no longer; its samples go without saying
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return str(len(value))  # how many rules there are
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:79]}…"

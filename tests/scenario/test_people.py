@@ -65,13 +65,13 @@ class TestEvidence:
         self.edit(baton, "{metric: auc, at_least: 0.90}", "{metric: auc, at_least: 0.92}")
 
         said = baton.refused(baton.carol, card, "Approve")
-        assert "P-1 is not what you were shown: the policy's gates › 1 › at_least from 0.9 to 0.92." in said
+        assert "P-1 is not what you were shown: the policy's gate on auc (at least) from 0.9 to 0.92." in said
         assert "approvals given before are void" in said
         now = baton.card("*Approvals 0 of 2*")
         wait(lambda: "🔁 The evidence changed" in baton.story(card), "the story")
         assert f"Void, and needed again: <@{BOB}>." in baton.story(card)
         told = baton.bob.wait_for_message("app", lambda m: "counts no longer" in shown_text(m))
-        assert "at_least from 0.9 to 0.92" in shown_text(told)
+        assert "the policy's gate on auc (at least) from 0.9 to 0.92" in shown_text(told)
 
         baton.approve(now)
         baton.card(f"{MODEL} 7 is champion of production")
