@@ -261,8 +261,10 @@ class Deployments:
                     raise Conflict("deployment-reported", sentence)
                 return Reported(deployment(session, row.id), False, sentence)
             self._refuse_strayed(session, report_id, row.id, now)
-            news = (row.report, row.url, row.message) != (state, url or row.url, message or row.message)
-            row.report, row.url, row.message = state, url or row.url, message or row.message
+            if not message and row.report in ("", state):
+                message = row.message  # another state's words are not this one's
+            news = (row.report, row.url, row.message) != (state, url or row.url, message)
+            row.report, row.url, row.message = state, url or row.url, message
             row.sent_at = row.sent_at or now
             if news:
                 data = {"state": state, "url": row.url, "message": row.message, "report": report_id[:200]}

@@ -24,6 +24,7 @@ def test_a_report_by_signed_callback_ends_it(baton: Baton) -> None:
 
     card = baton.card("fraud-detector 7 is champion of production")
     wait(lambda: "📣 The deploy system reports in progress: half of the pods" in baton.story(card), "the story")
+    wait(lambda: "📣 The deploy system reports succeeded\n" in f"{baton.story(card)}\n", "words of its own for the end")
     assert baton.report(hook, "succeeded").status_code == 200  # the same again is harmless
     assert baton.reigns() == [("7", True)]
 
@@ -122,7 +123,7 @@ def test_an_automatic_stage_asks_nobody(baton: Baton) -> None:
 
     card = baton.card("fraud-detector 7 is champion of staging")
     assert labels(card) == []
-    assert "Nobody is asked: every gate passed" in shown_text(card)
+    assert "Nobody was asked: every gate passed" in shown_text(card)
     assert baton.champion("staging") == "7"
     assert baton.decisions() == []
     assert not baton.receiver.hooks  # this stage has no target: its champion is only recorded

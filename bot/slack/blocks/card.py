@@ -45,7 +45,7 @@ SEEN = 16
 
 #: What stands before the second line of whatever does not wait.
 MARKS = {
-    State.SUCCEEDED: "✅", State.REJECTED: "⛔", State.EXPIRED: "⌛", State.CANCELLED: "⚪", State.SUPERSEDED: "⚪",
+    State.SUCCEEDED: "✅", State.REJECTED: "⛔", State.EXPIRED: "⌛", State.CANCELLED: "⚪️", State.SUPERSEDED: "⚪️",
     State.FAILED: "❌", State.ERRORED: "🚨", State.ROLLED_BACK: "↩️",
 }  # fmt: skip
 
@@ -121,8 +121,17 @@ def summary(view: PromotionView) -> str:
     if view.state is State.FAILED and view.failing and all(lacks_data(each) for each in view.failing):
         return f"❓ *No data:* {escape(first_sentence(view), 900)}"
     if view.state is State.SUCCEEDED and view.override and view.override.reviewed_by is None:
-        return f"🚨 {escape(first_sentence(view), 900)} *The glass was broken for it.*"
-    return f"{MARKS.get(view.state, '⏳')} {escape(first_sentence(view), 900)}{bundle.parted(view)}"
+        return f"🚨 {escape(first_sentence(view), 900).rstrip('.')}, *past what the policy asks.*"
+    return f"{MARKS.get(view.state, '⏳')} {_ending(view) or escape(first_sentence(view), 900)}{bundle.parted(view)}"
+
+
+def _ending(view: PromotionView) -> str:
+    """Which person ended it, and why, as mrkdwn; "" where nobody did."""
+    did = {State.REJECTED: "Rejected", State.CANCELLED: "Withdrawn"}.get(view.state)
+    if did is None or view.ended_by is None or view.ended_by.kind != "user":
+        return ""
+    because = f": {escape(view.end_reason, 800)}" if view.end_reason else "."
+    return f"{did} by {actor(view.ended_by)}{because}"
 
 
 def _when(view: PromotionView) -> str:
@@ -266,7 +275,11 @@ def lineage(version: ModelVersion) -> str:
 def _approvals(view: PromotionView, awaited: Awaited) -> list[dict[str, Any]]:
     if view.tally is None:
         return (
-            [context("Nobody is asked: every gate passed, and the policy lets it go ahead.")]
+            [
+                context(
+                    f"Nobody {'is' if view.active else 'was'} asked: every gate passed, and the policy lets it go ahead."
+                )
+            ]
             if view.verdicts and view.state is not State.FAILED
             else []
         )
@@ -309,7 +322,12 @@ def _seat(who: str, awaited: Awaited) -> str:
 
 
 def _deployments(view: PromotionView) -> list[dict[str, Any]]:
-    return [context(deployment_line(each, view.end_reason)) for each in view.deployments if each.target][-2:]
+    """The last two; those of which there is nothing to say but that they succeeded share a line."""
+    sent = [each for each in view.deployments if each.target][-2:]
+    quiet = [each for each in sent if each.state is DeploymentState.SUCCEEDED and not each.url]
+    if len(quiet) < 2 or len({each.target for each in quiet}) > 1:
+        return [context(deployment_line(each, view.end_reason)) for each in sent]
+    return [context(f"{quiet[0].ref}, {deployment_line(quiet[1])}")]
 
 
 def deployment_line(deployment: DeploymentView, said: str = "") -> str:

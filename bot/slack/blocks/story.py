@@ -55,8 +55,8 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "traffic_withdrawn": f"↩️ Going back{because}",
         "rollback_succeeded": "↩️ The champion is back in full",
         "broke": f"🚨 Could not find out{because}",
-        "cancelled": f"⚪ {who} withdrew it{because}",
-        "superseded": f"⚪ Superseded{because}",
+        "cancelled": f"⚪️ {who} withdrew it{because}",
+        "superseded": f"⚪️ Superseded{because}",
         "expired": f"⌛ Expired{because}",
         "no_longer_eligible": f"❌ No longer eligible{because}",
     }
@@ -112,13 +112,14 @@ def _voided(event: AuditEvent) -> str:
 
 def _counted(event: AuditEvent) -> str:
     verdicts = judged([verdict_from_json(each) for each in event.data.get("verdicts", [])])
-    passed = sum(verdict.outcome is Outcome.PASSED for verdict in verdicts)
+    deciding = [verdict for verdict in verdicts if not verdict.advisory]  # as the card counts them
+    passed = sum(verdict.outcome is Outcome.PASSED for verdict in deciding)
     advisory = [
         f" {mark(v)} advisory: {escape(v.sentence, 200)}"
         for v in verdicts
         if not v.decides and v.outcome is not Outcome.PASSED
     ]
-    return f" ({passed} of {len(verdicts)}){''.join(advisory)}" if verdicts else " (none is set)"
+    return f" ({passed} of {len(deciding)}){''.join(advisory)}" if verdicts else " (none is set)"
 
 
 def _auto_approved(event: AuditEvent, view: PromotionView, who: str) -> str:
@@ -162,7 +163,7 @@ def direct(view: PromotionView, channel: str, about: str = "end") -> Message:
         card_in = f"\nLook at its card in <#{channel}> again." if channel.startswith("C") else ""
         text = f"🔁 *{said}.*\n{what}: {escape(why.partition(': ')[2] or why, 900)}.{card_in}"
         return Message(text=notice(f"{said}: {view.title} has changed."), blocks=[section(text)])
-    text = f"{MARKS.get(view.state, '⚪')} *{escape(headline(view), 200)}*\n{escape(first_sentence(view), 1200)}"
+    text = f"{MARKS.get(view.state, '⚪️')} *{escape(headline(view), 200)}*\n{escape(first_sentence(view), 1200)}"
     failed: list[DeploymentView] = [d for d in view.deployments if d.message and view.state is not State.SUCCEEDED]
     more = "".join(f"\n{deployment_line(each, view.end_reason)}" for each in failed)
     where = f" · the whole story is in <#{channel}>" if channel.startswith("C") else ""
