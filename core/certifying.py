@@ -98,7 +98,7 @@ class Certifying:
             session.flush()
             model, version = champion.version.model.name, champion.version.version
             review_tables.want_message(session, row.id, self.policy.channel(model, stage.name), now)
-            said = f"version {version} has served {stage.name} on one word for {spoken(now - since)}"
+            said = f"version {version} was approved for {stage.name} {spoken(now - since)} ago"
             data = {"reason": said, "after_seconds": int(stage.review.after.total_seconds())}
             tell(session, _subject(champion), "recertification_asked", BATON, now, data)
             return [row.id]

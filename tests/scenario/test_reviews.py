@@ -33,18 +33,18 @@ def test_an_old_champion_is_certified_on_fresh_measurements(baton: Baton) -> Non
     baton.clock.ahead = timedelta(days=90, hours=1)
     baton.tick("reviews")
     asked = baton.card(f"Re-certify {MODEL} 7 in production?")
-    assert "It has served on one word since" in shown_text(asked)
+    assert "It was approved last " in shown_text(asked)
     assert "Nobody can re-certify it until its fresh measurements pass." in shown_text(asked)
     assert "Version 7 has no fresh measurements." in shown_text(asked)
     assert labels(asked) == []
     baton.server.services.boards.want([PROMO], "2026-11-24", baton.clock())
     said = shown_text(baton.card("Champions past their review date (1)"))
-    assert f"*{MODEL} 7* serves production on one word for 90 days" in said
+    assert f"*{MODEL} 7* serves production and was approved last 90 days ago" in said
     story = wait(
         lambda: baton.story(promoted) if "Recertif" in baton.story(promoted) or "📅" in baton.story(promoted) else None,
         "the thread",
     )
-    assert "📅 Re-certification is asked for: version 7 has served production on one word for 90 d 1 h" in story
+    assert "📅 Re-certification is asked for: version 7 was approved for production 90 d 1 h ago" in story
 
     measure(baton, "7", auc=0.84, latency_p99_ms=31)
     asked = baton.card("auc is 0.84, at least 0.9 is required.")

@@ -141,7 +141,7 @@ def _broken(view: PromotionView) -> str:
 
 
 def _aged(now: datetime, champion: Aged) -> str:
-    since = f"on one word for {_age(now - champion.since)}"
+    since = f"and was approved last {_age(now - champion.since)} ago"
     return f"*{escape(champion.model, 100)} {escape(champion.version, 60)}* serves {escape(champion.stage, 60)} {since}"
 
 

@@ -363,7 +363,8 @@ def blockers(model: str, version: str, stage: str, found: Sequence[Blocker]) -> 
     """The answer to `/promote why`."""
     stopping = [blocker for blocker in found if blocker.blocking]
     title = f"{escape(model, 80)} {escape(version, 40)} → {escape(stage, 40)}"
-    head = f"*{title}:* {len(stopping)} in the way" if stopping else f"*{title}:* nothing stands in the way"
+    many = {0: "nothing stands", 1: "1 thing stands"}.get(len(stopping), f"{len(stopping)} things stand")
+    head = f"*{title}:* {many} in the way"
     lines = [
         f"{('🧊' if each.waits else '⛔') if each.blocking else '✅'} {_blocker(each)}"
         for each in sorted(found, key=lambda each: not each.blocking)[:40]
@@ -381,10 +382,7 @@ def _blocker(found: Blocker) -> str:
 def status(active: Sequence[PromotionView], champions: Sequence[tuple[str, str, str]], model: str) -> list[Json]:
     """The answer to `/promote status`: what is under way, and who serves. `champions` are (model, stage, version)."""
     named = f" of {escape(model, 80)}" if model else ""
-    lines = [
-        f"• {view.ref} {escape(card.headline(view), 160)} ({escape(view.state.value.replace('_', ' '), 30)})"
-        for view in active[:20]
-    ]
+    lines = [f"• {escape(card.headline(view), 160)} ({view.ref})" for view in active[:20]]
     blocks = [section(f"*Promotions under way{named}*"), *_in_sections(lines or ["None."])]
     serving = [
         f"• {escape(m, 80)} in {escape(stage, 40)}: *{escape(version, 40)}*" for m, stage, version in champions[:30]

@@ -25,9 +25,9 @@ def served(model: str, stage: str, at: datetime, reigns: Sequence[Reign]) -> lis
 
 
 def _reign(found: Reign) -> list[str]:
-    until = f"until {date(found.until)}" if found.until else "to this day"
+    reigned = f"from {date(found.since)} until {date(found.until)}" if found.until else f"since {date(found.since)}"
     lines = [
-        f"*{escape(found.stage, 60)}: {escape(found.version, 80)}*, from {date(found.since)} {until}",
+        f"*{escape(found.stage, 60)}: {escape(found.version, 80)}*, {reigned}",
         f"by {found.promotion}, {'a rollback, ' if found.kind is Kind.ROLLBACK else ''}"
         f"asked for by {card.actor(found.requested_by)}; {_word(found)}",
     ]

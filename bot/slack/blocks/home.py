@@ -10,6 +10,7 @@ from bot.slack.blocks import card, rollout
 from bot.slack.blocks.text import button, context, date, escape, header, section
 from bot.slack.payloads import OfPage, OfPromotion
 from core.boards import BRIEF, PAGE, Dashboard
+from core.domain.model import State
 from core.domain.views import PromotionView
 from core.store.boards import Part
 
@@ -21,9 +22,9 @@ STAGES = 6
 
 def home(dashboard: Dashboard, guarded: Callable[[PromotionView], bool] = lambda _: False) -> dict[str, Any]:
     """The Home tab's view. `guarded`: whose Approve asks once more before it counts."""
-    actions = [
-        button("Promote a model", ids.HOME_PROMOTE, "new", "primary"),
-        button("Roll back", ids.HOME_ROLLBACK, "new", "danger"),
+    actions = [  # without colours: those are kept for what decides
+        button("Promote a model", ids.HOME_PROMOTE, "new"),
+        button("Roll back", ids.HOME_ROLLBACK, "new"),
         button("Stop my daily digest" if dashboard.digest else "Send me a daily digest", ids.HOME_DIGEST, "toggle"),
     ]
     blocks: list[dict[str, Any]] = [{"type": "actions", "elements": actions}]
@@ -103,5 +104,6 @@ def _champions(dashboard: Dashboard) -> list[dict[str, Any]]:
 
 
 def _line(view: PromotionView) -> str:
-    expires = f" · expires {date(view.expires_at)}" if view.expires_at and view.active else ""
+    lasts = view.expires_at if view.state in (State.AWAITING_APPROVAL, State.APPROVED) else None
+    expires = f" · expires {date(lasts)}" if lasts else ""
     return f"*{escape(card.headline(view), 160)}*\n{card.summary(view)}\n{view.ref} · asked by {card.actor(view.requester)}{expires}"

@@ -42,7 +42,7 @@ def review(found: Certification) -> Message:
     if found.ready:
         blocks.append(_buttons(found))
     return Message(
-        text=notice(f"{head} {'' if found.state != 'open' else f'It has served on one word for {found.late}.'}"),
+        text=notice(f"{head} {'' if found.state != 'open' else f'It was approved {found.late} ago.'}"),
         blocks=blocks,
     )
 
@@ -59,7 +59,7 @@ def _standing(found: Certification) -> str:
         if found.ready
         else "❓ *Nobody can re-certify it until its fresh measurements pass.*"
     )
-    return f"{safe}\nIt has served on one word since {date(found.since)}, {escape(found.late, 40)}."
+    return f"{safe}\nIt was approved last {date(found.since)}, {escape(found.late, 40)} ago."
 
 
 def _buttons(found: Certification) -> dict[str, object]:

@@ -116,7 +116,7 @@ def biggest_change(found: Sequence[Row]) -> str:
         return f"Worst change: {_in_words(min(worse, key=lambda row: (not row.compared, row.goodness)))}, worse)"
     best = max(compared, key=lambda row: row.goodness)
     if best.goodness == 0:
-        return "Every number is the champion's."
+        return "No number changed."
     return f"Nothing got worse. {_in_words(best)}, better)"
 
 
@@ -141,8 +141,8 @@ def metric_table(candidate: ModelVersion, champion: ModelVersion | None, found: 
     Metric, champion, candidate, change, gate. While nobody serves there is nothing to compare, so two columns less: a
     phone is narrow.
     """
-    mine = f"Candidate {plain(candidate.version, 12)}"
-    head = ["Metric", f"Champion {plain(champion.version, 12)}", mine, "Change", "Gate"] if champion else None
+    mine = f"Candidate {plain(candidate.version, 20)}"
+    head = ["Metric", f"Champion {plain(champion.version, 20)}", mine, "Change", "Gate"] if champion else None
     lines = [cells(*(head or ["Metric", mine, "Gate"])), *(_line(row, champion is not None) for row in found)]
     numbers = [{"align": "right", "is_wrapped": True}] * (len(lines[0]) - 2)
     return {"type": "table", "rows": lines, "column_settings": [{"is_wrapped": True}, *numbers, {"is_wrapped": False}]}

@@ -25,6 +25,8 @@ _SPACES = re.compile(r"\s+")
 _MARKUP = re.compile(r"`|(?<![^\W_])[*_~]+|[*_~]+(?![^\W_])")
 _LOOKALIKE = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ"})
 _EMOJI = re.compile(r":(?=[A-Za-z0-9_+'-]+:)")
+#: A longer word is cut through, and so is what would be half as long without it.
+LONGEST_WORD = 30
 _QUOTE = re.compile(r"^(\s*)>", re.MULTILINE)
 #: What Slack would take for a mention, a date or a link where it reads markup. Where it reads none this is only text, but
 #: text is copied, mailed and quoted; so it is shown as what it can no longer be taken for.
@@ -61,8 +63,14 @@ def notice(text: str, limit: int = 3000) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """At most `limit` characters, with an ellipsis where something was cut off."""
-    return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"
+    """At most `limit` characters, with an ellipsis where something was cut off; between words, if one ends near there."""
+    if len(text) <= limit:
+        return text
+    kept = text[: max(0, limit - 1)]
+    last = kept.rfind(" ")
+    if not text[len(kept)].isspace() and last > len(kept) - LONGEST_WORD and last > len(kept) // 2:
+        kept = kept[:last]
+    return kept.rstrip() + "…"
 
 
 def clip_markup(text: str, limit: int) -> str:

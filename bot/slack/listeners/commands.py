@@ -13,7 +13,7 @@ from bot.slack.blocks.text import escape, notice, plain, section
 from bot.slack.desk import Desk
 from bot.slack.listeners import orders
 from core.domain.errors import BadInput, Conflict
-from core.domain.model import Actor
+from core.domain.model import Actor, State
 from core.domain.views import PromotionView
 from core.store import promotions as store
 from core.store import registry
@@ -113,7 +113,10 @@ def filed(view: PromotionView, desk: Desk) -> str:
     """The private answer to whoever asked; mrkdwn."""
     channel = desk.policy.channel(view.model, view.stage)
     where = f"<#{channel}>" if not channel.startswith("#") else escape(channel, 90)
-    return f"{view.ref}: *{escape(card.headline(view), 200)}*\n{escape(card.first_sentence(view), 900)}\nIts card is in {where}."
+    standing = (
+        view.tally.sentence if view.state is State.AWAITING_APPROVAL and view.tally else card.first_sentence(view)
+    )
+    return f"{view.ref}: *{escape(card.headline(view), 200)}*\n{escape(standing, 900)}\nIts card is in {where}."
 
 
 def targets(desk: Desk) -> list[str]:
