@@ -88,5 +88,10 @@ class Permissions:
 
     def _refuse(self, actor: Actor, groups: list[str], what: str, slug: str) -> None:
         if actor.kind == "user" and not (groups and self.holds(actor, groups)):
+            person = self.directory.person(actor.id)
+            if person is None or not person.active:
+                raise NotAllowed(
+                    "inactive", f"Bots, guests, strangers and deactivated accounts may not {what}; a full member must."
+                )
             who = f"that takes {' or '.join(groups)}" if groups else "the policy names nobody who may"
             raise NotAllowed(slug, f"You may not {what}: {who}.")

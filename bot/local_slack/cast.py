@@ -35,6 +35,7 @@ class Member:
     is_bot: bool = False
     deleted: bool = False
     is_guest: bool = False
+    team: str = TEAM_ID  #: another one for somebody who is here by Slack Connect
 
 
 @dataclass(frozen=True)

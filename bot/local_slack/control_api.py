@@ -153,11 +153,11 @@ def _usergroup(web: WebApi, _delivery: Delivery, value: Json) -> None:
 
 
 def _user(web: WebApi, _delivery: Delivery, value: Json) -> None:
-    """{id, deleted?: bool, email?: str|null, is_guest?: bool, real_name?: str}."""
+    """{id, deleted?: bool, email?: str|null, is_guest?: bool, real_name?: str, team?: str}."""
     person = web.api.workspace.people.get(str(value.get("id")))
     if person is None:
         raise SlackError("user_not_found")
-    for key in ("deleted", "email", "is_guest", "real_name", "name", "tz"):
+    for key in ("deleted", "email", "is_guest", "real_name", "name", "tz", "team"):
         if key in value:
             setattr(person, key, value[key])
 

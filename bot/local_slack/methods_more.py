@@ -36,14 +36,14 @@ def open_connection(api: Api, _args: Json) -> Json:
 
 def user_body(api: Api, person: Member) -> Json:
     """An account as users.info shows it; the address only with users:read.email."""
-    profile = {"real_name": person.real_name, "display_name": person.name, "team": TEAM_ID}
+    profile = {"real_name": person.real_name, "display_name": person.name, "team": person.team}
     if person.email and "users:read.email" in api.scopes:
         profile["email"] = person.email
     if person.is_bot:
         profile |= {"bot_id": BOT_ID, "api_app_id": APP_ID}
     return {
         "id": person.id,
-        "team_id": TEAM_ID,
+        "team_id": person.team,
         "name": person.name,
         "real_name": person.real_name,
         "deleted": person.deleted,
@@ -73,10 +73,10 @@ def user_list(api: Api, args: Json) -> Json:
 
 
 def user_by_email(api: Api, args: Json) -> Json:
-    """users.lookupByEmail: not the deactivated ones."""
+    """users.lookupByEmail: not the deactivated ones, nor who is of another workspace."""
     wanted = str(args.get("email") or "").lower()
     for person in api.workspace.active_people():
-        if person.email and person.email.lower() == wanted:
+        if person.team == TEAM_ID and person.email and person.email.lower() == wanted:
             return {"user": user_body(api, person)}
     raise SlackError("users_not_found")
 

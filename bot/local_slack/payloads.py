@@ -14,7 +14,7 @@ VERIFICATION_TOKEN = "local-verification-token"  # noqa: S105 - the deprecated t
 def _common(kind: str, user: Member, trigger_id: str | None) -> Json:
     body: Json = {
         "type": kind,
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": TEAM_ID},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
         "api_app_id": APP_ID,
         "token": VERIFICATION_TOKEN,
         "team": {"id": TEAM_ID, "domain": TEAM_DOMAIN},

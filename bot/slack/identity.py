@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from slack_sdk import WebClient
@@ -32,6 +33,7 @@ class SlackDirectory:
         self._client = client
         self._groups = groups
         self._now = monotonic
+        self._home: tuple[str, str] | None = None  #: Slack's ids of our workspace and of its organisation, "" for none
         self._cache: dict[tuple[str, str], tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
@@ -41,8 +43,13 @@ class SlackDirectory:
         return found
 
     def groups_of(self, user_id: str, groups: dict[str, list[str]]) -> frozenset[str]:
-        """Which of `groups` hold the person. Raises `Unavailable` when a group's membership could not be found out."""
-        return frozenset(name for name, members in groups.items() if self._holds(user_id, members))
+        """Which of `groups` hold the person; none holds who is no full member of the workspace, whatever the policy says.
+
+        Raises `Unavailable` when a group's membership could not be found out.
+        """
+        found = frozenset(name for name, members in groups.items() if self._holds(user_id, members))
+        who = self.person(user_id) if found else None
+        return found if who is not None and who.active else frozenset()
 
     def members(self, members: list[str]) -> list[Person]:
         """The people behind a group's members as far as known without failing, for showing."""
@@ -76,9 +83,10 @@ class SlackDirectory:
         else:
             wanted = named.removeprefix("@").casefold()
             everybody: list[Person] = self._cached("everybody", "", self._ask_everybody)
-            people = [who for who in everybody if who.handle.casefold() == wanted] or [
+            called = [who for who in everybody if who.handle.casefold() == wanted] or [
                 who for who in everybody if who.name.casefold() == wanted
             ]
+            people = [who for who in called if who.active] or called[:1]
         if len(people) > 1:
             raise BadInput("person", f"Several people are called {named[:80]}; name one by e-mail address.")
         if not people:
@@ -138,9 +146,22 @@ class SlackDirectory:
 
     # -- asking Slack ------------------------------------------------------------------------------------------
 
+    def _person(self, user: dict[str, Any]) -> Person | None:
+        """Somebody as Slack describes them. Who is of another workspace (Slack Connect) may call themselves anything."""
+        found = _person(user)
+        if found is None or not found.active or not user.get("team_id"):
+            return found
+        if self._home is None:
+            answer = self._client.auth_test()
+            self._home = str(answer.get("team_id") or ""), str(answer.get("enterprise_id") or "")
+        team, enterprise = self._home
+        theirs = (user.get("enterprise_user") or {}).get("enterprise_id")
+        at_home = user["team_id"] in (team, enterprise) or bool(enterprise and theirs == enterprise)
+        return found if at_home else replace(found, active=False)
+
     def _ask_user(self, user_id: str) -> Person | None:
         try:
-            return _person(self._client.users_info(user=user_id).get("user") or {})
+            return self._person(self._client.users_info(user=user_id).get("user") or {})
         except SlackApiError as error:
             if error.response.get("error") in ("user_not_found", "user_not_visible"):
                 return None
@@ -148,7 +169,7 @@ class SlackDirectory:
 
     def _ask_email(self, email: str) -> Person | None:
         try:
-            found = _person(self._client.users_lookupByEmail(email=email).get("user") or {})
+            found = self._person(self._client.users_lookupByEmail(email=email).get("user") or {})
         except SlackApiError as error:
             if error.response.get("error") == "users_not_found":
                 return None
@@ -163,8 +184,8 @@ class SlackDirectory:
         cursor = ""
         for _page in range(50):
             listed = self._client.users_list(limit=200, cursor=cursor)
-            found = (_person(each) for each in listed.get("members") or [])
-            people += [who for who in found if who is not None and who.active]
+            found = [self._person(each) for each in listed.get("members") or []]
+            people += [who for who in found if who is not None]
             cursor = (listed.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 break

@@ -99,10 +99,9 @@ def may_decide(
     if not _allowed(rule) & approver.groups:
         principal = _represented(rule, asked, delegators)
         if principal is None:
-            who = approver.person.name or approver.person.id
             raise NotAllowed(
                 "not-a-member",
-                f"{who} is not among those who may approve {asked.subject} for {asked.stage}: "
+                f"You are not among those who may approve {asked.subject} for {asked.stage}: "
                 f"that takes {_or([each.group for each in rule.from_])}.",
             )
     _refuse_trainer(rule, approver.person, asked)

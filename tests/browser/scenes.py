@@ -314,7 +314,11 @@ def _glass(baton: Baton) -> Iterator[View]:
     first = f"{MODEL} 15 is champion of production"
     message = baton.card(first)
     yield card(
-        "glass-unreviewed", "Marked until somebody else has looked.", message, first, "It took over from 6, past what the policy asks."
+        "glass-unreviewed",
+        "Marked until somebody else has looked.",
+        message,
+        first,
+        "It took over from 6, past what the policy asks.",
     )
     baton.command(baton.carol, f"/promote review {ref_of(message)} because it was right to do so")
     baton.card("it was right to do so")

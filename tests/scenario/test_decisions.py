@@ -9,9 +9,7 @@ import pytest
 from bot.local_slack.person import labels, shown_text
 from tests.scenario.world import CAROL, DAVE, Baton, wait
 
-MALLORY_MAY_NOT = (
-    "mallory is not among those who may approve fraud-detector 7 for production: that takes ml-leads or risk."
-)
+MAY_NOT = "You are not among those who may approve fraud-detector 7 for production: that takes ml-leads or risk."
 
 
 def test_the_requester_cannot_approve_their_own_promotion(baton: Baton) -> None:
@@ -40,8 +38,8 @@ def test_whoever_is_in_no_group_is_told_which_it_takes(baton: Baton) -> None:
     baton.register("7")
     card = baton.ask("7")
 
-    assert baton.refused(baton.mallory, card, "Approve") == MALLORY_MAY_NOT
-    assert baton.refused(baton.mallory, card, "Reject") == MALLORY_MAY_NOT
+    assert baton.refused(baton.mallory, card, "Approve") == MAY_NOT
+    assert baton.refused(baton.mallory, card, "Reject") == MAY_NOT
     assert baton.mallory.open_view() is None
     assert baton.states() == ["awaiting_approval"]
 
@@ -152,7 +150,7 @@ def test_an_empty_user_group_means_nobody(baton: Baton) -> None:
     baton.click(baton.carol, card, "Approve")
 
     baton.card("Approvals 1 of 2")
-    assert baton.refused(baton.bob, card, "Approve") == MALLORY_MAY_NOT.replace("mallory", "bob")
+    assert baton.refused(baton.bob, card, "Approve") == MAY_NOT
     assert baton.states() == ["awaiting_approval"]
 
 
@@ -175,7 +173,7 @@ def test_who_left_the_user_group_may_not_approve_any_more(baton: Baton) -> None:
 
     said = baton.refused(baton.bob, card, "Approve")
 
-    assert said == MALLORY_MAY_NOT.replace("mallory", "bob")
+    assert said == MAY_NOT
     baton.approve(card, baton.carol, baton.dave)
     baton.card("fraud-detector 7 is champion of production")
 

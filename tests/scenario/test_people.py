@@ -107,7 +107,7 @@ class TestEvidence:
 class TestDelegating:
     def test_a_delegate_fills_the_seat_of_whoever_named_them(self, baton: Baton) -> None:
         card = waiting(baton)
-        assert "is not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
+        assert "are not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
         said = shown_text(baton.command(baton.carol, "/promote delegate @mallory until tomorrow"))
         assert "mallory decides for you until" in said
         baton.click(baton.bob, card, "Approve")
@@ -141,10 +141,10 @@ class TestDelegating:
         shown = shown_text(baton.command(baton.mallory, "/promote delegate"))
         assert f"<@U05MALLORY> decides for <@{CAROL}>" in shown
         baton.clock.ahead = timedelta(days=2, hours=1)
-        assert "is not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
+        assert "are not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
         baton.clock.ahead = timedelta()
         assert "only you decide" in shown_text(baton.command(baton.carol, "/promote delegate off"))
-        assert "is not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
+        assert "are not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
 
     @pytest.mark.parametrize(
         ("text", "sentence"),

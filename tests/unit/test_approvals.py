@@ -190,7 +190,7 @@ def test_a_member_of_an_approving_group_may() -> None:
 def test_mallory_may_not() -> None:
     expected = (
         "not-a-member",
-        "Mallory is not among those who may approve fraud-detector 7 for production: that takes ml-leads or risk.",
+        "You are not among those who may approve fraud-detector 7 for production: that takes ml-leads or risk.",
     )
     assert refusal(rule(), MALLORY, set()) == expected
     assert refusal(rule(), MALLORY, {"on-call"}) == expected
@@ -246,7 +246,7 @@ class TestDelegates:
         ids=["in no group any more", "the requester", "deactivated", "the trainer"],
     )
     def test_nobody_gets_by_proxy_what_they_could_not_do_themselves(self, absent: Approver) -> None:
-        with pytest.raises(NotAllowed, match="Mallory is not among those who may approve"):
+        with pytest.raises(NotAllowed, match="You are not among those who may approve"):
             may_decide(rule(), self.delegate, asked(trained_by="dave@example.com"), [absent])
 
     def test_the_second_of_two_who_delegated_may_be_the_one(self) -> None:
