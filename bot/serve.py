@@ -103,6 +103,7 @@ class Server:
         self._every(10, "retraining", lambda: services.retraining.tick(now()))
         if services.features.stores:
             self._every(2, "features", lambda: services.features.tick(now()))
+        self._every(10, "delegations", lambda: services.desk.delegating.end_due(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
         self._every(20, "digest", lambda: services.boards.due(now()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.domain.model import Kind, State
@@ -88,6 +88,19 @@ def rules_in_use(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
         newest, newest.c.id == PromotionRow.id
     )
     return [(row.stage, row.policy_version, row.rules) for row in session.execute(query)]
+
+
+def awaited_cards_stale(session: Session, rules: Sequence[tuple[str, str]], at: datetime) -> None:
+    """The cards of all that awaits approval under these (stage, policy version) are stale; there may be thousands, so
+    nobody hurries: the next sweeps show them.
+    """
+    asked = tuple_(PromotionRow.stage, PromotionRow.policy_version).in_(rules)
+    awaiting = select(PromotionRow.id).where(AWAITED, asked)
+    session.execute(
+        update(MessageRow)
+        .where(MessageRow.promotion_id.in_(awaiting), MessageRow.key.like("card:%"))
+        .values(wanted=MessageRow.wanted + 1, due_at=at, attempts=0)
+    )
 
 
 def trainers_awaited(session: Session) -> list[str]:

@@ -50,6 +50,25 @@ def standing_in(session: Session, now: datetime) -> dict[str, Delegation]:
     return {each.principal: each for each in going(session, now) if each.since <= now}
 
 
+def over(session: Session, now: datetime) -> list[tuple[int, str, str]]:
+    """(id, principal, their name) of every delegation whose time is up and whose end nobody has noticed yet."""
+    query = select(DelegationRow.id, DelegationRow.principal, DelegationRow.principal_name).where(
+        DelegationRow.ended_at.is_(None), DelegationRow.until <= now
+    )
+    return [(row.id, row.principal, row.principal_name) for row in session.execute(query.order_by(DelegationRow.id))]
+
+
+def close(session: Session, delegation_id: int) -> bool:
+    """Notice that a delegation's time is up; False where somebody else has."""
+    ended = session.execute(
+        update(DelegationRow)
+        .where(DelegationRow.id == delegation_id, DelegationRow.ended_at.is_(None))
+        .values(ended_at=DelegationRow.until)
+        .returning(DelegationRow.id)
+    )
+    return ended.first() is not None
+
+
 def start(session: Session, given: Delegation) -> None:
     """From now on; whatever the principal had delegated before ends."""
     end(session, given.principal, given.since)

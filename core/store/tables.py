@@ -297,7 +297,7 @@ class DelegationRow(Base):
     delegate_name: Mapped[str]
     since: Mapped[datetime]
     until: Mapped[datetime]
-    ended_at: Mapped[datetime | None]  #: taken back before its time, or replaced
+    ended_at: Mapped[datetime | None]  #: taken back before its time, replaced, or over and shown as over
 
 
 class PreferenceRow(Base):

@@ -22,6 +22,13 @@ REMINDING = POLICY.replace(
 )
 
 
+#: Dave is asked for another stage alone.
+EUROPE = POLICY.replace("risk: [carol@example.com, U04DAVE]", "risk: [carol@example.com]\n  europe: [U04DAVE]").replace(
+    "  - name: production\n",
+    "  - name: europe\n    approvals: {quorum: 1, from: [{group: europe}]}\n  - name: production\n",
+)
+
+
 def waiting(baton: Baton, version: str = "7") -> Json:
     baton.register(version)
     return baton.ask(version)
@@ -145,6 +152,36 @@ class TestDelegating:
         baton.clock.ahead = timedelta()
         assert "only you decide" in shown_text(baton.command(baton.carol, "/promote delegate off"))
         assert "are not among those who may approve" in baton.refused(baton.mallory, card, "Approve")
+
+    def test_cards_name_the_delegate_from_the_start_to_the_end(self, baton: Baton) -> None:
+        card = waiting(baton)
+
+        def named() -> bool:
+            return "<@U05MALLORY> for them" in shown_text(baton.card(f"Promote {MODEL} 7 to production?"))
+
+        assert not named()
+        baton.command(baton.carol, "/promote delegate @mallory until tomorrow")
+        wait(named, "the card to name the delegate")
+        baton.command(baton.carol, "/promote delegate off")
+        wait(lambda: not named(), "the card to name them no longer")
+        baton.command(baton.carol, "/promote delegate @mallory until tomorrow")
+        wait(named, "the card to name the delegate again")
+        baton.clock.ahead = timedelta(days=2, hours=1)
+        for _ in range(2):
+            baton.tick("delegations")
+        wait(lambda: not named(), "the card to name nobody whose time is up")
+        ends = "SELECT count(*) FROM audit_events WHERE kind = 'delegation_ended'"
+        wait(lambda: baton.scalar(ends) == 2, "one end each")
+        assert "Approve" in labels(baton.card(f"Promote {MODEL} 7 to production?"))
+        assert baton.story(card).count("asked for it") == 1
+
+    @pytest.mark.parametrize("policy", [EUROPE])
+    def test_cards_that_ask_others_are_left_alone(self, baton: Baton) -> None:
+        waiting(baton)
+        wait(lambda: baton.scalar("SELECT count(*) FROM messages WHERE shown < wanted") == 0, "all to be shown")
+        before = baton.scalar("SELECT sum(wanted) FROM messages")
+        assert "decides for you until" in shown_text(baton.command(baton.dave, "/promote delegate @bob until friday"))
+        assert baton.scalar("SELECT sum(wanted) FROM messages") == before
 
     @pytest.mark.parametrize(
         ("text", "sentence"),
