@@ -57,9 +57,13 @@ def test_the_form_shows_the_candidate_beside_the_champion_and_puts_errors_under_
 
     say(alice, "/promote")
     form = alice.get_by_role("dialog")
+    form.get_by_role("button", name="Ask for it").click()
+    missing = form.get_by_text("Please complete this required field.")
+    expect(missing).to_have_count(2)
     form.get_by_role("combobox", name="Model").fill("fraud")
     alice.get_by_role("option", name="fraud-detector").click()
     expect(form.locator('[data-block-id="version:fraud-detector"]')).to_be_visible()  # drawn anew for this model
+    expect(missing).to_have_count(0)  # the form is another one now, and nothing of it is wrong yet
     form.get_by_role("combobox", name="Version").click()
     alice.get_by_role("option", name="8", exact=True).click()
 

@@ -2,7 +2,7 @@
 import { freshId, html, useContext, useState } from './ui.js';
 import { Element, ValueElement } from './elements.js';
 import { Markdown, RichText, Table } from './rich.js';
-import { Scope } from './scope.js';
+import { Scope, isAmended } from './scope.js';
 import { TextObject, wordsOf } from './text.js';
 
 /** Where an image may be loaded from: this machine. Others are named instead of fetched. */
@@ -51,7 +51,7 @@ const ImageBlock = ({ block }) => html`
 function Input({ block, report, problem }) {
   const scope = useContext(Scope);
   const [id] = useState(() => freshId('field'));
-  const error = problem ?? scope.view?.errors?.[block.block_id];
+  const error = isAmended(scope, block.block_id) ? null : problem ?? scope.view?.errors?.[block.block_id];
   const described = [block.hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;
   const group = /^(checkboxes|radio_buttons)$/.test(block.element.type);
   const words = wordsOf(block.label);

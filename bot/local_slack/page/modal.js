@@ -4,7 +4,7 @@ import { post } from './api.js';
 import { Blocks } from './blocks.js';
 import { useModalDialog } from './confirm.js';
 import { checkForm } from './formcheck.js';
-import { fieldsOf, forgetClosed, stateOf, viewScope } from './scope.js';
+import { fieldsOf, forgetClosed, sendAsIs, stateOf, viewScope } from './scope.js';
 import { refreshViews, store } from './store.js';
 import { wordsOf } from './text.js';
 
@@ -30,6 +30,7 @@ function useFormState(view) {
 async function submit(view, form) {
   if (form.sending || view.busy) return;
   const scope = viewScope(view);
+  sendAsIs(scope);
   const problems = checkForm(scope);
   form.setTrouble(null);
   form.setProblems(problems);

@@ -50,8 +50,19 @@ export function valueOf(scope, blockId, element) {
 export function enter(scope, blockId, element, value) {
   if (!entered.has(scope.key)) entered.set(scope.key, new Map());
   entered.get(scope.key).set(fieldKey(blockId, element.action_id), value);
+  amended.add(fieldKey(scope.key, blockId));
   edits.set(scope.key, editsOf(scope.key) + 1);
   change();
+}
+
+const amended = new Set();
+
+/** Whether a person has changed a field since the form was sent: what was wrong with it then is no longer said. */
+export const isAmended = (scope, blockId) => amended.has(fieldKey(scope.key, blockId));
+
+/** The form is sent as it stands now. */
+export function sendAsIs(scope) {
+  for (const block of scope.blocks) amended.delete(fieldKey(scope.key, block.block_id));
 }
 
 const edits = new Map();
