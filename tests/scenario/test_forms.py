@@ -115,7 +115,7 @@ def test_why_names_every_blocker_and_who_can_clear_it(baton: Baton) -> None:
 
     shown = shown_text(baton.command(baton.mallory, "/promote why fraud-detector 7 production"))
 
-    assert "*fraud-detector 7 → production:* 3 in the way" in shown
+    assert "*fraud-detector 7 → production:* 3 things stand in the way" in shown
     assert "⛔ auc is 0.8, at least 0.9 is required." in shown
     assert "⛔ latency_p99_ms" in shown.replace("\u2060", "")
     assert "⛔ 0 of 2 approvals. Still needed: 1 from ml-leads (bob) and 1 from risk (carol, dave)." in shown
@@ -136,7 +136,7 @@ def test_status_names_what_is_under_way_and_who_serves(baton: Baton) -> None:
 
     shown = shown_text(baton.command(baton.mallory, "/promote status"))
 
-    assert "P-2 Promote fraud-detector 8 to production? (awaiting approval)" in shown
+    assert "• Promote fraud-detector 8 to production? (P-2)" in shown
     assert "fraud-detector in production: *7*" in shown
     assert shown_text(baton.command(baton.mallory, "/promote status fraud-detector")).count("P-2") == shown.count("P-2")
     assert "“nope”" in shown_text(baton.command(baton.mallory, "/promote status nope"))

@@ -122,13 +122,14 @@ def preview(
 ) -> list[Json]:
     """The candidate's numbers beside the champion's, and what is in the way. Modals know no tables."""
     against = f"champion {escape(champion.version, 40)}" if champion else "no champion yet"
-    lines = [f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}", _foreseen(verdicts)]
+    head = f"*{escape(candidate.model, 80)} {escape(candidate.version, 40)}* against {against}"
+    standing = [f"{'🧊' if each.waits else '⛔'} {_blocker(each)}" for each in blockers[:6]]
+    lines = [_foreseen(verdicts)]
     for verdict in by_importance(verdicts)[:12]:
         lines.append(f"{mark(verdict)} {escape(verdict.sentence, 180)}{' _(advisory)_' if verdict.advisory else ''}")
-    standing = [f"{'🧊' if each.waits else '⛔'} {_blocker(each)}" for each in blockers[:6]]
     return [
+        section("\n".join([head, *standing])),
         section("\n".join(lines)),
-        *([section("\n".join(standing))] if standing else []),
         context(card.lineage(candidate)),
     ]
 
