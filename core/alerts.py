@@ -15,15 +15,17 @@ from sqlalchemy.orm import Session
 
 from core import members
 from core.domain.errors import Conflict, NotFound, Refused
-from core.domain.model import Actor, State
+from core.domain.model import Actor, Kind, State
 from core.domain.views import PromotionView
 from core.policy.alerting import Alert
 from core.rollbacks import Rollbacks
 from core.store import audit, messages, registry
 from core.store import promotions as store
 from core.store.alert_tables import AlertRow, ProposalRow
-from core.store.tables import RegisteredModel
+from core.store.tables import PromotionRow, RegisteredModel
 
+BATON = Actor.system("alerts")
+OVERTAKEN = "{version} serves {stage} no longer, so there is nothing to roll back for."
 #: Older beginnings were seen to by somebody, or by nobody; nothing is undone by itself for them.
 STALE = timedelta(minutes=20)
 
@@ -75,41 +77,37 @@ class Alerts:
         return news
 
     def act(self, now: datetime) -> list[int]:
-        """Roll back what the policy has rolled back by itself; ids of the proposals acted on."""
+        """Roll back what the policy has rolled back by itself, and withdraw what was overtaken; ids of what was due."""
         with self.database.read() as session:
-            query = select(ProposalRow.id).where(ProposalRow.state == "open", ProposalRow.mode == "auto")
-            due = list(session.scalars(query.where(ProposalRow.said == "").order_by(ProposalRow.id)))
+            standing = list(
+                session.scalars(select(ProposalRow).where(ProposalRow.state == "open").order_by(ProposalRow.id))
+            )
+            overtaken = [row.id for row in standing if self._overtaken(session, row)]
+        due = [row.id for row in standing if row.mode == "auto" and not row.said and row.id not in overtaken]
+        for proposal_id in overtaken:
+            self._withdraw(proposal_id, now)
         for proposal_id in due:
-            with self.database.read() as session:
-                row = session.get_one(ProposalRow, proposal_id)
-                why = self._why(session, row)
-            if now - row.opened_at > STALE:
-                self._say(
-                    proposal_id, "These alerts began too long ago to roll back by itself; a person must decide.", now
-                )
-                continue
             try:
-                view = self.rollbacks.request(Actor.system("alerts"), row.model, row.stage, None, why)
+                self._roll_back(BATON, proposal_id, now, latest=STALE)
             except Refused as no:
                 self._say(proposal_id, f"It could not be rolled back by itself: {no.sentence}", now)
-                continue
-            self._close(proposal_id, "accepted", Actor.system("alerts"), now, view.id)
         return due
 
     def accept(self, actor: Actor, proposal_id: int) -> PromotionView:
         """Roll back as proposed. Raises `Refused`."""
-        row = self._open(proposal_id)
         with self.database.read() as session:
-            why = self._why(session, row)
-        view = self.rollbacks.request(actor, row.model, row.stage, None, why)
-        self._close(proposal_id, "accepted", actor, self.promotions.clock(), view.id)
-        return view
+            stage = self._open(session, proposal_id).stage
+        self.promotions.permissions.refuse_rollback(actor, stage)
+        return self._roll_back(actor, proposal_id, self.promotions.clock())
 
     def dismiss(self, actor: Actor, proposal_id: int) -> None:
         """Leave everything as it is. Raises `Refused`."""
-        row = self._open(proposal_id)
-        self.promotions.permissions.refuse_rollback(actor, row.stage)
-        self._close(proposal_id, "dismissed", actor, self.promotions.clock(), None)
+        with self.database.read() as session:
+            stage = self._open(session, proposal_id).stage
+        self.promotions.permissions.refuse_rollback(actor, stage)
+        now = self.promotions.clock()
+        with self.database.change() as session:
+            self._close(session, self._open(session, proposal_id), "dismissed", actor, now)
 
     def show(self, proposal_id: int) -> Proposal:
         """A proposal as it stands now. Raises `NotFound`."""
@@ -118,10 +116,11 @@ class Alerts:
             if row is None:
                 raise NotFound("unknown-proposal", "There is no such alert any more.")
             kept = session.scalars(select(AlertRow).where(AlertRow.proposal_id == row.id).order_by(AlertRow.id)).all()
-        target, aborts, said = "", "", row.said
-        if row.state == "open":
+            no_more = self._overtaken(session, row) or self._hidden(session, row) if row.state == "open" else ""
+        target, aborts, said = "", "", no_more or row.said
+        if row.state == "open" and not no_more:
             try:
-                plan = self.rollbacks.plan(Actor.system("alerts"), row.model, row.stage, None)
+                plan = self.rollbacks.plan(BATON, row.model, row.stage, None)
                 target, aborts = plan.target, plan.aborts
             except Refused as no:
                 said = said or no.sentence
@@ -191,7 +190,7 @@ class Alerts:
         messages.want_alert(session, row.id, channel, now)
         subject = audit.Subject(alert.model, version, stage)
         data = {"alert": alert.name, "summary": alert.summary, "mode": mode}
-        audit.append(session, now, Actor.system("alerts"), "alert_heard", subject, data)
+        audit.append(session, now, BATON, "alert_heard", subject, data)
         return row
 
     def _tied(self, session: Session, alert: Alert) -> tuple[str, str] | None:
@@ -216,10 +215,13 @@ class Alerts:
 
     def _rolling(self, session: Session, model: RegisteredModel, stage: str) -> str | None:
         """The version that is rolled out there now, alone or as a member of its bundle."""
+        active = self._moving(session, model, stage)
+        return members.coming(active, model.name) if active is not None else None
+
+    def _moving(self, session: Session, model: RegisteredModel, stage: str) -> PromotionRow | None:
+        """The promotion, or that of its bundle, that is changing what serves there now."""
         active = store.active(session, model.id, stage) or members.bundle_moving(session, model.name, stage)
-        if active is None or State(active.state) not in (State.DEPLOYING, State.VERIFYING):
-            return None
-        return members.coming(active, model.name)
+        return active if active is not None and State(active.state) in (State.DEPLOYING, State.VERIFYING) else None
 
     # -- settling ------------------------------------------------------------------------------------------------
 
@@ -229,11 +231,52 @@ class Alerts:
             select(AlertRow.id).where(AlertRow.proposal_id == row.id, AlertRow.ends_at.is_(None)).limit(1)
         )
         if firing is None and row.state == "open":
-            row.state, row.closed_at = "withdrawn", now
+            row.state, row.closed_at, row.said = "withdrawn", now, ""
             subject = audit.Subject(row.model, row.version, row.stage)
-            audit.append(session, now, Actor.system("alerts"), "alert_resolved", subject)
+            audit.append(session, now, BATON, "alert_resolved", subject)
             session.flush()
         messages.alert_stale(session, row.id, now)
+
+    def _roll_back(
+        self, actor: Actor, proposal_id: int, now: datetime, latest: timedelta | None = None
+    ) -> PromotionView:
+        """The rollback and the answer commit together: nothing is taken back twice for one proposal.
+
+        Raises `Refused`, also where it was opened longer ago than `latest`.
+        """
+        with self.database.change() as session:
+            row = self._open(session, proposal_id)
+            if latest is not None and now - row.opened_at > latest:
+                raise Conflict("too-old", "These alerts began too long ago; a person must decide.")
+            no_more = self._overtaken(session, row) or self._hidden(session, row)
+            if no_more:
+                raise Conflict("overtaken", no_more)
+            view = self.rollbacks.carry_out(session, actor, row.model, row.stage, None, self._why(session, row), now)
+            row.promotion_id = view.id
+            self._close(session, row, "accepted", actor, now)
+            return view
+
+    def _overtaken(self, session: Session, row: ProposalRow) -> str:
+        """Why there is nothing to roll back for any more; "" while the version serves, or is on its way."""
+        model = registry.find_model(session, row.model)
+        if not row.version or model is None:
+            return ""
+        serving = store.champion(session, model.id, row.stage)
+        there = {self._rolling(session, model, row.stage), serving.version.version if serving else None}
+        return "" if row.version in there else OVERTAKEN.format(version=row.version, stage=row.stage)
+
+    def _hidden(self, session: Session, row: ProposalRow) -> str:
+        """Why a rollback would bring the very version back that fires: another one is on its way in its place."""
+        active = self._moving(session, registry.model_row(session, row.model), row.stage)
+        if not row.version or active is None or active.kind == Kind.ROLLBACK:
+            return ""
+        coming = members.coming(active, row.model)
+        if coming == row.version:
+            return ""
+        return (
+            f"P-{active.id} has {coming} on its way to {row.stage}, and to stop it would bring {row.version} back; "
+            "let it end first."
+        )
 
     def _why(self, session: Session, row: ProposalRow) -> str:
         found = session.scalars(
@@ -241,30 +284,38 @@ class Alerts:
         ).all()
         return "alert " + "; ".join(f"{each.name}: {each.summary}" for each in found)
 
-    def _open(self, proposal_id: int) -> ProposalRow:
-        with self.database.read() as session:
-            row = session.get(ProposalRow, proposal_id)
+    def _open(self, session: Session, proposal_id: int) -> ProposalRow:
+        """The proposal. Raises `NotFound`, and `Conflict` once it was settled."""
+        row = session.get(ProposalRow, proposal_id)
         if row is None:
             raise NotFound("unknown-proposal", "There is no such alert any more.")
         if row.state != "open":
             said = {
                 "accepted": f"It was rolled back already (P-{row.promotion_id}).",
                 "dismissed": f"{row.closed_by_name or 'Somebody'} decided to leave it as it is.",
-                "withdrawn": "The alerts are resolved, so there is nothing to roll back for.",
+                "withdrawn": row.said or "The alerts are resolved, so there is nothing to roll back for.",
             }[row.state]
             raise Conflict("proposal-closed", said)
         return row
 
-    def _close(self, proposal_id: int, state: str, actor: Actor, now: datetime, promotion_id: int | None) -> None:
+    def _close(self, session: Session, row: ProposalRow, state: str, actor: Actor, now: datetime) -> None:
+        row.state, row.closed_at, row.closed_by, row.closed_by_name = state, now, str(actor), actor.name
+        subject = audit.Subject(row.model, row.version, row.stage, row.promotion_id)
+        audit.append(session, now, actor, f"alert_{state}", subject)
+        session.flush()
+        messages.alert_stale(session, row.id, now)
+
+    def _withdraw(self, proposal_id: int, now: datetime) -> None:
+        """Something else took the version out of service before anybody answered."""
         with self.database.change() as session:
-            row = session.get_one(ProposalRow, proposal_id, with_for_update=True)
-            if row.state != "open":
-                return
-            row.state, row.closed_at, row.promotion_id = state, now, promotion_id
-            row.closed_by, row.closed_by_name = str(actor), actor.name
-            subject = audit.Subject(row.model, row.version, row.stage, promotion_id)
-            audit.append(session, now, actor, f"alert_{state}", subject)
-            messages.alert_stale(session, row.id, now)
+            row = session.get_one(ProposalRow, proposal_id)
+            why = self._overtaken(session, row)
+            if row.state == "open" and why:
+                row.state, row.closed_at, row.said = "withdrawn", now, why
+                subject = audit.Subject(row.model, row.version, row.stage)
+                audit.append(session, now, BATON, "alert_overtaken", subject, {"reason": why})
+                session.flush()
+                messages.alert_stale(session, row.id, now)
 
     def _say(self, proposal_id: int, said: str, now: datetime) -> None:
         with self.database.change() as session:

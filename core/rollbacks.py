@@ -59,19 +59,25 @@ class Rollbacks:
         a reason.
         """
         reason = texts.reason(reason, required=True)
-        found = self._stage(model, stage)
-        self.promotions.permissions.refuse_rollback(actor, found.name)
-        now = self.promotions.clock()
+        stage = self._stage(model, stage).name
+        self.promotions.permissions.refuse_rollback(actor, stage)
         with self.database.change() as session:
-            plan, target = self._plan(session, model, found, to_version)
-            active = self._active(session, target.model_id, model.strip(), found.name)
-            if active is not None and State(active.state) in UNDER_WAY:
-                self.promotions.abort(session, active, actor, now, reason)
-                self._hold(session, active, actor, reason, now)
-                return store.load(session, active.id)
-            if active is not None:
-                self.promotions.supersede(session, active, actor, now, f"{model} was rolled back in {found.name}")
-            return store.load(session, self._open(session, actor, found, plan, target, reason, now).id)
+            return self.carry_out(session, actor, model, stage, to_version, reason, self.promotions.clock())
+
+    def carry_out(
+        self, session: Session, actor: Actor, model: str, stage: str, to_version: str | None, reason: str, now: datetime
+    ) -> PromotionView:
+        """The same inside the caller's transaction, for whoever has made sure that the actor may."""
+        found = self._stage(model, stage)
+        plan, target = self._plan(session, model, found, to_version)
+        active = self._active(session, target.model_id, model.strip(), found.name)
+        if active is not None and State(active.state) in UNDER_WAY:
+            self.promotions.abort(session, active, actor, now, reason)
+            self._hold(session, active, actor, reason, now)
+            return store.load(session, active.id)
+        if active is not None:
+            self.promotions.supersede(session, active, actor, now, f"{model} was rolled back in {found.name}")
+        return store.load(session, self._open(session, actor, found, plan, target, reason, now).id)
 
     def _hold(self, session: Session, promotion: PromotionRow, actor: Actor, reason: str, now: datetime) -> None:
         """What was just rolled back is not to be promoted again by a program (Kargo's holds)."""

@@ -13,6 +13,9 @@ import httpx
 import pytest
 
 from bot.local_slack.person import Json, labels, shown_text
+from core.alerts import Alerts
+from core.domain.errors import Conflict
+from core.domain.model import Actor
 from tests.scenario.world import BOB, MODEL, POLICY, Baton, wait
 
 TOKEN = "an-alert-token"
@@ -113,6 +116,50 @@ class TestAsk:
         message = baton.card("Alert: ")
         assert "There is no earlier good version" in shown_text(message)
         assert labels(message) == []
+
+    def test_a_button_that_was_overtaken_by_a_rollback_takes_nothing_else_back(self, baton: Baton) -> None:
+        for version in "567":
+            baton.promoted(version)
+        send(baton, firing())
+        message = baton.card(f"Alert: {MODEL} 7 in production")
+        answer = baton.api("POST", "/rollbacks", model=MODEL, stage="production", reason="it drifts")
+        assert answer.status_code == 201, answer.text
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+        said = baton.refused(baton.bob, message, "Roll back to 6")
+        assert said == "7 serves production no longer, so there is nothing to roll back for."
+        assert baton.champion() == "6"
+
+    def test_a_rollback_and_the_answer_to_its_proposal_commit_together(
+        self, baton: Baton, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in "567":
+            baton.promoted(version)
+        send(baton, firing())
+        message = baton.card(f"Alert: {MODEL} 7 in production")
+        with monkeypatch.context() as dying:
+            dying.setattr(Alerts, "_close", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                baton.server.services.alerts.accept(Actor.user(BOB, "Bob"), 1)
+        assert baton.states() == ["succeeded"] * 3
+        baton.click(baton.bob, message, "Roll back to 6")
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+        assert baton.reigns() == [("5", False), ("6", False), ("7", False), ("6", True)]
+
+    def test_an_alert_about_the_champion_stops_no_other_version_on_its_way(self, baton: Baton) -> None:
+        """To stop it would bring the very version back that fires."""
+        serving(baton)
+        baton.receiver.reply = lambda _hook: (202, {})
+        baton.register("8")
+        baton.approve(baton.ask("8"))
+        hook = baton.receiver.await_hooks(3)[-1]
+        send(baton, firing())
+        why = "P-3 has 8 on its way to production, and to stop it would bring 7 back; let it end first."
+        assert labels(baton.card(why)) == []
+        with pytest.raises(Conflict, match=why):
+            baton.server.services.alerts.accept(Actor.user(BOB, "Bob"), 1)
+        baton.report(hook, "succeeded")
+        gone = baton.card(f"Overtaken: {MODEL} 7 in production")
+        assert "7 serves production no longer, so there is nothing to roll back for." in shown_text(gone)
 
     def test_an_alert_about_nothing_of_ours_is_kept_and_shown_nowhere(self, baton: Baton) -> None:
         serving(baton)

@@ -29,7 +29,7 @@ def alert(found: Proposal) -> Message:
         "open": f"Alert: {what} in {plain(found.stage, 30)}",
         "accepted": f"Rolled back for an alert: {what} in {plain(found.stage, 30)}",
         "dismissed": f"Left as it is: {what} in {plain(found.stage, 30)}",
-        "withdrawn": f"Resolved: {what} in {plain(found.stage, 30)}",
+        "withdrawn": f"{'Overtaken' if found.said else 'Resolved'}: {what} in {plain(found.stage, 30)}",
     }[found.state]
     blocks = [header(head), section(_standing(found))]
     lines = [
@@ -53,7 +53,7 @@ def _standing(found: Proposal) -> str:
     if found.state == "dismissed":
         return f"▫️ {actor(found.closed_by) if found.closed_by else 'Somebody'} decided to leave it as it is."
     if found.state == "withdrawn":
-        return "✅ Nothing fires any more; nothing was changed."
+        return f"▫️ {escape(found.said, 400)}" if found.said else "✅ Nothing fires any more; nothing was changed."
     if not found.target:
         return f"🚨 {escape(found.said or 'Nothing can be rolled back to.', 600)}"
     stops = f" {escape(found.aborts, 20)} is stopped half way." if found.aborts else ""
