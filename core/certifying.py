@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,6 @@ from core.domain.model import Actor, Measurement, Outcome, Verdict
 from core.policy import gates, recertifying
 from core.policy.approvals import is_trainer
 from core.policy.durations import spoken
-from core.policy.schema import Stage
 from core.promotions import Promotions
 from core.registration import validate_measurements
 from core.store import audit, registry, review_tables
@@ -26,6 +25,17 @@ from core.store.transition import tell
 from core.store.views import verdict_from_json, verdict_to_json
 
 BATON = Actor.system("reviews")
+_mine = CertificationRow.champion_id == Champion.id
+#: Since when a champion serves on one word: when it was certified last, or else its start.
+_since: ColumnElement[datetime] = func.coalesce(
+    select(CertificationRow.closed_at)
+    .where(_mine, CertificationRow.state == "certified")
+    .order_by(CertificationRow.id.desc())
+    .limit(1)
+    .scalar_subquery(),
+    Champion.since,
+)
+_asked = select(CertificationRow.id).where(_mine, CertificationRow.state == "open").exists()
 
 
 @dataclass(frozen=True)
@@ -65,41 +75,42 @@ class Certifying:
         asked = []
         self._drop(now)
         for stage in self.policy.stages:
-            for champion_id in self._due(stage, now) if stage.review else []:
+            if stage.review is None:
+                continue
+            for champion_id in self._due(stage.name, now - stage.review.after):
                 try:
-                    asked += self._ask(stage, champion_id, now)
+                    asked += self._ask(stage.name, champion_id, stage.review.after, now)
                 except IntegrityError:  # another process was quicker
                     continue
         return asked
 
-    def _due(self, stage: Stage, now: datetime) -> list[int]:
-        assert stage.review is not None  # noqa: S101 - asked by `tick`
+    def _due(self, stage: str, before: datetime) -> list[int]:
+        """Champions whose period began by then and that nobody is asked about yet: most ticks find none, and write nothing."""
         with self.database.read() as session:
-            found = session.scalars(
-                select(Champion)
-                .where(
-                    Champion.stage == stage.name, Champion.until.is_(None), Champion.since <= now - stage.review.after
+            return list(
+                session.scalars(
+                    select(Champion.id)
+                    .where(Champion.stage == stage, Champion.until.is_(None), _since <= before, ~_asked)
+                    .order_by(Champion.id)
                 )
-                .order_by(Champion.id)
-            ).all()
-            return [each.id for each in found if _since(session, each) <= now - stage.review.after]
+            )
 
-    def _ask(self, stage: Stage, champion_id: int, now: datetime) -> list[int]:
-        assert stage.review is not None  # noqa: S101 - asked by `tick`
+    def _ask(self, stage: str, champion_id: int, after: timedelta, now: datetime) -> list[int]:
         with self.database.change() as session:
-            champion = session.get_one(Champion, champion_id)
-            since = _since(session, champion)
-            there = select(CertificationRow.id).where(CertificationRow.champion_id == champion_id)
-            asked = session.scalar(there.where(CertificationRow.state == "open")) is not None
-            if asked or champion.until is not None or since > now - stage.review.after:
+            due = select(_since).where(
+                Champion.id == champion_id, Champion.until.is_(None), _since <= now - after, ~_asked
+            )
+            since = session.scalar(due)
+            if since is None:
                 return []
+            champion = session.get_one(Champion, champion_id)
             row = CertificationRow(champion_id=champion_id, since=since, asked_at=now, verdicts=[])
             session.add(row)
             session.flush()
             model, version = champion.version.model.name, champion.version.version
-            review_tables.want_message(session, row.id, self.policy.channel(model, stage.name), now)
-            said = f"version {version} was approved for {stage.name} {spoken(now - since)} ago"
-            data = {"reason": said, "after_seconds": int(stage.review.after.total_seconds())}
+            review_tables.want_message(session, row.id, self.policy.channel(model, stage), now)
+            said = f"version {version} was approved for {stage} {spoken(now - since)} ago"
+            data = {"reason": said, "after_seconds": int(after.total_seconds())}
             tell(session, _subject(champion), "recertification_asked", BATON, now, data)
             return [row.id]
 
@@ -212,17 +223,6 @@ def measure(
         )
         for certification_id in list(waiting):
             review_tables.message_stale(session, certification_id, now)
-
-
-def _since(session: Session, champion: Champion) -> datetime:
-    """Since when a champion serves on one word: its start, or when it was certified last."""
-    last = session.scalar(
-        select(CertificationRow.closed_at)
-        .where(CertificationRow.champion_id == champion.id, CertificationRow.state == "certified")
-        .order_by(CertificationRow.id.desc())
-        .limit(1)
-    )
-    return last or champion.since
 
 
 def _subject(champion: Champion) -> audit.Subject:

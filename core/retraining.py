@@ -79,7 +79,11 @@ class Retraining:
             if stage.retrain is None:
                 continue
             with self.database.read() as session:
-                found = list(_causes(session, stage, stage.retrain, now))
+                found = [
+                    cause
+                    for cause in _causes(session, stage, stage.retrain, now)
+                    if not _asked(session, cause, now - stage.retrain.at_most_every)
+                ]
             for cause in found:
                 try:
                     ref = self._ask(stage, stage.retrain, cause, now)
@@ -96,9 +100,7 @@ class Retraining:
                 return ""
             champion = session.get_one(Champion, cause.champion.id)
             model = champion.version.model.name
-            if session.scalar(_latest(model, stage.name, now - rule.at_most_every)) is not None:
-                return ""
-            if session.scalar(select(RetrainingRow.id).where(RetrainingRow.cause == cause.key)) is not None:
+            if _asked(session, cause, now - rule.at_most_every):
                 return ""
             row = RetrainingRow(
                 cause=cause.key, kind=cause.kind, model=model, stage=stage.name, version=champion.version.version,
@@ -189,12 +191,16 @@ class Retraining:
         tell(session, row.subject, f"retraining_{row.state}", BATON, now, data)
 
 
-def _latest(model: str, stage: str, since: datetime) -> Any:
-    return (
-        select(RetrainingRow.id)
-        .where(RetrainingRow.model == model, RetrainingRow.stage == stage, RetrainingRow.created_at > since)
-        .limit(1)
+def _asked(session: Session, cause: Cause, since: datetime) -> bool:
+    """Whether this has asked before, or anything has for this model and stage since then."""
+    champion = cause.champion
+    lately = (
+        (RetrainingRow.model == champion.version.model.name)
+        & (RetrainingRow.stage == champion.stage)
+        & (RetrainingRow.created_at > since)
     )
+    found = select(RetrainingRow.id).where(or_(RetrainingRow.cause == cause.key, lately))
+    return session.scalar(found.limit(1)) is not None
 
 
 def _unclaimed(now: datetime) -> Any:

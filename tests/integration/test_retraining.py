@@ -166,6 +166,19 @@ def test_an_old_champion_asks_once_in_each_period(office: Office) -> None:
     assert len(office.receiver.hooks) == 2
 
 
+def test_a_tick_that_has_nothing_new_to_ask_takes_nobodys_turn_to_write(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, now = office.world, office.world.time
+    world.crown("fraud", "7", "production", now - timedelta(days=100))
+    office.rolled_back("6", now - timedelta(hours=1))
+    office.alert("DataDrift")
+    office.tick()
+    assert len(office.receiver.hooks) == 1
+    monkeypatch.setattr(world.database, "change", lambda: pytest.fail("nothing is to be written"))
+    office.tick()
+
+
 def test_it_is_sent_until_it_is_heard_with_one_id_and_one_body(office: Office) -> None:
     answers: list[tuple[int, dict[str, Any]]] = [(503, {}), (500, {}), (202, {})]
     heard: list[dict[str, Any]] = []

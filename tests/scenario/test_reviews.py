@@ -103,6 +103,19 @@ def test_a_champion_that_was_replaced_is_asked_about_no_more(baton: Baton) -> No
     )  # fmt: skip
 
 
+def test_whoever_was_asked_about_takes_no_turn_to_write_at_each_tick(
+    baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baton.promoted("6")
+    baton.clock.ahead = timedelta(days=91)
+    certifying = baton.server.services.desk.certifying
+    baton.tick("reviews")
+    baton.card(f"Re-certify {MODEL} 6 in production?")
+    with monkeypatch.context() as quiet:
+        quiet.setattr(certifying.database, "change", lambda: pytest.fail("nothing is to be written"))
+        assert certifying.tick(baton.clock()) == []
+
+
 def test_a_review_that_nobody_could_do_is_refused() -> None:
     automatic = POLICY.replace("    approvals: {automatic: true}\n", f"    approvals: {{automatic: true}}\n{RULE}")
     with pytest.raises(PolicyError) as refused:
