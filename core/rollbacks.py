@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core import members, rolling
@@ -17,12 +18,14 @@ from core.policy.schema import Stage
 from core.promotions import Promotions
 from core.store import barriers, registry
 from core.store import promotions as store
-from core.store.tables import Champion, PromotionRow
+from core.store.tables import Champion, PromotionRow, Version
 from core.store.transition import record, transition
 
 #: States in which a promotion has not touched its target yet, so that a rollback may simply drop it.
 NOT_BEGUN = (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED)
 UNDER_WAY = (State.DEPLOYING, State.VERIFYING)
+#: How many earlier versions a sentence names.
+NAMED = 10
 
 
 class Rollbacks:
@@ -169,12 +172,11 @@ class Rollbacks:
     def _target(
         self, session: Session, serving: Champion, model: str, stage: Stage, to_version: str | None
     ) -> Champion:
-        history = list(
-            session.scalars(
-                select(Champion)
-                .where(Champion.model_id == serving.model_id, Champion.stage == stage.name, Champion.id != serving.id)
-                .order_by(Champion.since.desc(), Champion.id.desc())
-            )
+        earlier = (
+            select(Champion)
+            .join(Version, Version.id == Champion.version_id)
+            .where(Champion.model_id == serving.model_id, Champion.stage == stage.name, Champion.id != serving.id)
+            .order_by(Champion.since.desc(), Champion.id.desc())
         )
         if to_version and to_version.strip():
             wanted = texts.name(to_version, "version")
@@ -183,15 +185,17 @@ class Rollbacks:
                     "serves-already",
                     f"{model} {wanted} serves {stage.name} already; rolling back to it would change nothing.",
                 )
-            for row in history:
-                if row.version.version == wanted:
-                    return row
-            known = ", ".join(dict.fromkeys(row.version.version for row in history)) or "none"
+            found = session.scalar(earlier.where(Version.version == wanted).limit(1))
+            if found is not None:
+                return found
+            known = _names(session, serving)
             raise BadInput("version", f"{model} {wanted} never served {stage.name}; earlier versions there: {known}.")
-        bad = {row.version_id for row in history if was_rolled_back(session, row)} | {serving.version_id}
-        for row in history:
-            if row.version_id not in bad and not members.vetoes(session, row.version):
-                return row
+        bad = _rolled_back_from(serving)
+        good = earlier.where(Champion.version_id != serving.version_id, Champion.version_id.not_in(bad))
+        with closing(session.scalars(good.execution_options(yield_per=20))) as latest_first:
+            for row in latest_first:
+                if not members.vetoes(session, row.version):
+                    return row
         raise Conflict(
             "nothing-to-go-back-to",
             f"There is no earlier good version of {model} in {stage.name} to go back to; "
@@ -229,6 +233,29 @@ class Rollbacks:
         session.flush()
         session.refresh(promotion)
         return promotion
+
+
+def _rolled_back_from(serving: Champion) -> Select[int]:
+    """The versions that somebody once rolled away from, where the champion serves."""
+    return (
+        select(Champion.version_id)
+        .join(PromotionRow, PromotionRow.id == Champion.ended_by)
+        .where(Champion.model_id == serving.model_id, Champion.stage == serving.stage)
+        .where(PromotionRow.kind == Kind.ROLLBACK.value)
+    )
+
+
+def _names(session: Session, serving: Champion) -> str:
+    """The versions that served before, the latest first, as far as a sentence can name them."""
+    names = session.scalars(
+        select(Version.version)
+        .join(Champion, Champion.version_id == Version.id)
+        .where(Champion.model_id == serving.model_id, Champion.stage == serving.stage, Champion.id != serving.id)
+        .group_by(Version.id)
+        .order_by(func.max(Champion.since).desc(), func.max(Champion.id).desc())
+        .limit(NAMED + 1)
+    ).all()
+    return ", ".join(names[:NAMED]) + (" and more" if len(names) > NAMED else "") if names else "none"
 
 
 def was_rolled_back(session: Session, row: Champion) -> bool:
