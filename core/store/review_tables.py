@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, select
+from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core.domain.model import Actor, Measurement
@@ -70,15 +70,21 @@ def measure(session: Session, version_id: int, given: Sequence[Measurement], act
 
 def measured(session: Session, version_id: int, since: datetime) -> list[tuple[datetime, Measurement]]:
     """What was measured of a version since then: of each metric, slice and data set the newest."""
-    query = select(FreshMeasurement).where(FreshMeasurement.version_id == version_id, FreshMeasurement.at >= since)
-    newest = {
-        (each.name, each.slice, each.dataset): (
+    newest = (
+        select(func.max(FreshMeasurement.id))
+        .where(FreshMeasurement.version_id == version_id, FreshMeasurement.at >= since)
+        .group_by(FreshMeasurement.name, FreshMeasurement.slice, FreshMeasurement.dataset)
+    )
+    found = session.scalars(
+        select(FreshMeasurement).where(FreshMeasurement.id.in_(newest)).order_by(FreshMeasurement.id)
+    )
+    return [
+        (
             each.at,
             Measurement(each.name, each.value, each.raw, each.slice, each.dataset, each.dataset_digest, each.samples),
         )
-        for each in session.scalars(query.order_by(FreshMeasurement.at, FreshMeasurement.id))
-    }
-    return list(newest.values())
+        for each in found
+    ]
 
 
 def want_message(session: Session, certification_id: int, channel: str, at: datetime) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import event, inspect, text
 from core.domain.errors import BadInput
 from core.store import champions
 from core.store.database import Database
+from core.store.review_tables import FreshMeasurement
 from tests.integration.api_world import BOB, BODY, client, running
 
 
@@ -85,3 +86,25 @@ def test_a_rollback_asks_no_more_of_the_database_the_longer_the_history(database
             world.rollbacks.plan(BOB, "fraud", "production", "v9")
         known = "30, 29, 28, 27, 26, 25, 24, 23, 22, 21 and more"
         assert refused.value.sentence == f"fraud v9 never served production; earlier versions there: {known}."
+
+
+def test_measurements_of_a_year_are_read_as_few_rows(database: Database) -> None:
+    with running(database) as (world, server), client(server, world.token()) as api:
+        version = api.post("/api/v1/models/fraud/versions", json=BODY).json()["version"]
+        path = f"/api/v1/models/fraud/versions/{version}"
+        for hour in range(30):
+            world.later(hours=1)
+            metrics = [{"name": "auc", "value": 0.9 + hour / 1000}, {"name": "auc", "slice": "DE", "value": 0.5}]
+            assert api.post(f"{path}/measurements", json={"metrics": metrics}).status_code == 201
+        read: list[int] = []
+
+        def note(row: FreshMeasurement, _: object) -> None:
+            read.append(row.id)
+
+        event.listen(FreshMeasurement, "load", note)
+        fresh = api.get(path).json()["fresh"]
+        event.remove(FreshMeasurement, "load", note)
+        assert [(each["name"], each.get("slice"), each["value"]) for each in fresh] == [
+            ("auc", None, 0.929), ("auc", "DE", 0.5),
+        ]  # fmt: skip
+        assert len(read) == 2
