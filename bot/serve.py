@@ -106,6 +106,7 @@ class Server:
         self._every(10, "delegations", lambda: services.desk.delegating.end_due(now()))
         self._every(30, "reminders", lambda: reminders.remind(services.promotions, now()))
         self._every(5, "waiting", services.promotions.start_waiting)
+        self._every(60, "rejudge", services.promotions.judge_waiting)
         self._every(20, "digest", lambda: services.boards.due(now()))
         self._every(4, "cards", services.messages.lookout.look)
         self._every(5, "slack", services.connection.check)

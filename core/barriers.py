@@ -45,7 +45,7 @@ class Barriers:
         )
 
     def resume(self, actor: Actor, model: str, reason: str = "") -> str:
-        """Lift a stop; what waited for it is deployed, after everything has been judged once more."""
+        """Lift a stop; what waited for it is deployed by `Promotions.start_waiting`, once everything was judged again."""
         reason = texts.reason(reason, required=False)
         self.promotions.permissions.refuse_stop(actor)
         now = self.promotions.clock()
@@ -54,7 +54,6 @@ class Barriers:
             if barriers.lift(session, "stop", name, "", "", actor, now, reason) is None:
                 raise Conflict("not-stopped", f"{_whose(name)} not stopped{self._others(session, name)}.")
             self._note(session, "resumed", actor, name, reason, now)
-        self.promotions.start_waiting()
         return f"{_whose(name)} no longer stopped; what was approved meanwhile goes ahead now."
 
     def veto(self, actor: Actor, model: str, version: str, stage: str, reason: str) -> str:

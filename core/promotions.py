@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,13 +24,20 @@ from core.permissions import Permissions
 from core.policy import texts
 from core.policy.schema import Policy
 from core.ports import Clock, DeploymentQueue, Directory
+from core.store import barriers
 from core.store import promotions as store
 from core.store import registries
 from core.store.database import Database
-from core.store.tables import PromotionRow
+from core.store.tables import PromotionRow, RegisteredModel
 from core.store.transition import record, transition
 
 EXPIRY = Actor.system("expiry")
+_WAITING = (
+    select(PromotionRow.id, RegisteredModel.name)
+    .join(RegisteredModel, RegisteredModel.id == PromotionRow.model_id)
+    .where(PromotionRow.state == State.APPROVED.value, PromotionRow.waiting_for != "")
+    .order_by(PromotionRow.id)
+)
 WAITING = (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED)
 
 
@@ -176,17 +183,26 @@ class Promotions:
         transition(session, promotion, state, Event.EXPIRED, EXPIRY, now, why)
         return True
 
-    def waiting_to_start(self) -> list[int]:
-        """Ids of approved promotions that wait for something to pass."""
-        query = select(PromotionRow.id).where(
-            PromotionRow.state == State.APPROVED.value, PromotionRow.waiting_for != ""
-        )
-        with self.database.read() as session:
-            return list(session.scalars(query.order_by(PromotionRow.id)))
-
     def start_waiting(self) -> list[int]:
-        """Deploy whatever waited for something that has passed; the ids of those that go ahead."""
-        return [each for each in self.waiting_to_start() if self.start_if_clear(each)]
+        """Deploy whatever waited for something that may have passed; the ids of those that go ahead.
+
+        Before the time that is known, and while a stop stands, there is nothing to look for: hundreds may wait for a
+        Monday.
+        """
+        now = self.clock()
+        with self.database.read() as session:
+            stopped = {each.model for each in barriers.stops(session)}
+            due = session.execute(
+                _WAITING.where(or_(PromotionRow.waiting_until.is_(None), PromotionRow.waiting_until <= now))
+            ).all()
+        clear = [row.id for row in due if not stopped & {"", row.name}]
+        return [each for each in clear if self.start_if_clear(each)]
+
+    def judge_waiting(self) -> list[int]:
+        """As `start_waiting`, of all: what they wait for may have changed, or bar them for good by now."""
+        with self.database.read() as session:
+            found = [row.id for row in session.execute(_WAITING)]
+        return [each for each in found if self.start_if_clear(each)]
 
     def start_if_clear(self, promotion_id: int) -> bool:
         """Deploy an approved promotion whose waiting is over; everything is judged once more. False when it is not."""

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, inspect, text
 
+from core.barriers import Barriers
+from core.decisions import Decisions
 from core.domain.errors import BadInput
+from core.policy.load import load
 from core.store import champions
 from core.store.database import Database
 from core.store.review_tables import FreshMeasurement
-from tests.integration.api_world import BOB, BODY, client, running
+from tests.integration.api_world import ALICE, BOB, BODY, POLICY, client, running
 
 
 @pytest.mark.parametrize("table", ["decisions", "deployments", "champions", "messages", "audit_events"])
@@ -108,3 +111,30 @@ def test_measurements_of_a_year_are_read_as_few_rows(database: Database) -> None
             ("auc", None, 0.929), ("auc", "DE", 0.5),
         ]  # fmt: skip
         assert len(read) == 2
+
+
+def test_hundreds_that_wait_for_a_monday_cost_no_more_than_one(database: Database) -> None:
+    monday = datetime.now(UTC) + timedelta(days=2)
+    frozen = (
+        f"  - name: production\n    freeze: [{{name: weekend, from: 2026-01-01, until: {monday:%Y-%m-%dT%H:%M:%SZ}}}]\n"
+    )
+    policy = load(POLICY.replace("  - name: production\n", frozen).replace("quorum: 2, ", ""))
+    with running(database, policy=policy) as (world, server), client(server, world.token()) as api:
+        decisions, stops = Decisions(world.promotions), Barriers(world.promotions)
+
+        def wait(model: str) -> int:
+            api.post(f"/api/v1/models/{model}/versions", json=BODY)
+            world.crown(model, "7", "staging", world.time - timedelta(days=1))
+            return decisions.approve(BOB, world.promotions.request(ALICE, model, "7", "production").id).id
+
+        waiting = [wait("fraud")]
+        assert world.promotions.view(waiting[0]).waiting_for.startswith("production is frozen by “weekend”.")
+        alone = cost(database, world.promotions.start_waiting)
+        waiting += [wait(f"model-{number}") for number in range(10)]
+        assert cost(database, world.promotions.start_waiting) == alone
+        world.later(days=3)
+        stops.stop(BOB, "", "audit")
+        assert world.promotions.judge_waiting() == []
+        assert cost(database, world.promotions.start_waiting) == alone, "stopped, whatever time it is"
+        stops.resume(BOB, "")
+        assert world.promotions.start_waiting() == waiting

@@ -42,7 +42,8 @@ class TestFreeze:
         assert baton.receiver.hooks == []
         wait(lambda: "🧊 production is frozen by “year end”" in baton.story(card), "the story")
 
-        assert baton.server.services.promotions.start_waiting() == []
+        promotions = baton.server.services.promotions
+        assert promotions.start_waiting() == promotions.judge_waiting() == []
         assert baton.states() == ["approved"]
 
         baton.clock.ahead = LATER

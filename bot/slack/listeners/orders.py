@@ -24,7 +24,7 @@ def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
     """(notification, blocks) of the private answer. Raises `Refused`."""
     orders: dict[type, Callable[[Any], Answer]] = {
         grammar.Stop: lambda o: _said(desk.barriers.stop(actor, o.model, o.reason)),
-        grammar.Resume: lambda o: _said(desk.barriers.resume(actor, o.model, o.reason)),
+        grammar.Resume: lambda o: _resume(desk, actor, o),
         grammar.Veto: lambda o: _said(desk.barriers.veto(actor, o.model, o.version, o.stage, o.reason)),
         grammar.Unveto: lambda o: _said(desk.barriers.unveto(actor, o.model, o.version, o.reason)),
         grammar.Release: lambda o: _said(desk.barriers.release(actor, o.model, o.stage, o.reason)),
@@ -42,6 +42,12 @@ def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
 
 def _said(sentence: str) -> Answer:
     return notice(sentence), forms.sentence(sentence)
+
+
+def _resume(desk: Desk, actor: Actor, order: grammar.Resume) -> Answer:
+    said = desk.barriers.resume(actor, order.model, order.reason)
+    desk.later(desk.promotions.start_waiting)  # hundreds may have waited
+    return _said(said)
 
 
 def _delegate(desk: Desk, actor: Actor, order: grammar.Delegate) -> Answer:
