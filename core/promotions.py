@@ -24,9 +24,8 @@ from core.permissions import Permissions
 from core.policy import texts
 from core.policy.schema import Policy
 from core.ports import Clock, DeploymentQueue, Directory
-from core.store import barriers
+from core.store import barriers, registries
 from core.store import promotions as store
-from core.store import registries
 from core.store.database import Database
 from core.store.tables import PromotionRow, RegisteredModel
 from core.store.transition import record, transition

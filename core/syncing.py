@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from core.domain.errors import NotFound, Refused, Unavailable
 from core.domain.model import Actor, ModelVersion
@@ -134,12 +135,14 @@ class Registries:
             self._failed(standing, no.sentence, now)
             return False
         due_at = now + self.policy.registries[there.name].poll
-        with self.database.note() as session:
+        if standing.failing_since is None:
+            with self.database.note() as session:
+                registries.answered(session, there.name, now, due_at, seen_at, listing)
+            return True
+        log.warning("The registry %s answers again", there.name)
+        with self.database.change() as session:  # with what its owners are told, or they would never hear of its end
             registries.answered(session, there.name, now, due_at, seen_at, listing)
-        if standing.failing_since is not None:
-            log.warning("The registry %s answers again", there.name)
-            with self.database.change() as session:
-                notices.over(session, there.name, standing.failing_since, now)
+            notices.over(session, there.name, standing.failing_since, now)
         return True
 
     def _recent(self, there: Registry, standing: Standing, now: datetime) -> datetime:
@@ -165,15 +168,14 @@ class Registries:
         if owner is not None and owner != name:
             with self.database.read() as session:
                 clash = registries.other_origin(session, name, model) == owner
+                known = registries.said(session, name, model)
             if clash:
                 sentence = (
                     f"The registry {name} has a model called {model} too. Baton takes {model} from {owner}, as the policy "
                     f"says, and nothing from {name}; rename one of them if they are not the same."
                 )
-                with self.database.note() as session:
-                    news = registries.know_clash(session, name, model, sentence)
-                if news:
-                    self._tell_refused(name, model, sentence, now)
+                if sentence != known:
+                    self._refuse_model(name, model, sentence, now)
         return owner == name
 
     def _failed(self, standing: Standing, sentence: str, now: datetime) -> None:
@@ -202,10 +204,7 @@ class Registries:
             again = now + LATER
             raise
         except Refused as no:  # its name cannot be asked for
-            with self.database.note() as session:
-                news = registries.know_clash(session, there.name, model, no.sentence)
-            if news:
-                self._tell_refused(there.name, model, no.sentence, now)
+            self._refuse_model(there.name, model, no.sentence, now)
         finally:
             with self.database.note() as session:
                 registries.sight(session, there.name, found, now)
@@ -237,8 +236,7 @@ class Registries:
         except NotFound as gone:
             self._settle(wanted, "left", gone.sentence)
         except Refused as no:
-            self._settle(wanted, "refused", no.sentence)
-            self._tell_refused(there.name, wanted.model, no.sentence, now)
+            self._refuse_version(there.name, wanted, no.sentence, now)
         else:
             self._settle(wanted, "registered", " ".join([*found.notes, refusal]).strip(), version.id)
 
@@ -256,7 +254,9 @@ class Registries:
             self.promotions.request(actor, version.model, version.version, stage, f"it waits for approval in {name}")
         except Refused as no:
             sentence = f"{version.model} {version.version} waits for approval in {name}, and was not asked for here: "
-            self._tell_refused(name, version.model, sentence + no.sentence, self.clock())
+            people = self._owners_of(version.model)
+            with self.database.change() as session:
+                self._tell_refused(session, name, people, sentence + no.sentence, self.clock())
             return sentence + no.sentence
         return ""
 
@@ -274,12 +274,27 @@ class Registries:
 
     # -- whom to tell --------------------------------------------------------------------------------------------
 
-    def _tell_refused(self, name: str, model: str, sentence: str, now: datetime) -> None:
-        log.warning("%s", sentence)
-        override = self.policy.override(model)
-        people = self._told(override.owner, override.channel)
+    def _refuse_model(self, name: str, model: str, sentence: str, now: datetime) -> None:
+        """A model is not taken over; whoever owns it is told in the same transaction, once a sentence."""
+        people = self._owners_of(model)
         with self.database.change() as session:
-            notices.refused(session, name, people, sentence, now)
+            if registries.know_clash(session, name, model, sentence):
+                self._tell_refused(session, name, people, sentence, now)
+
+    def _refuse_version(self, name: str, wanted: Wanted, sentence: str, now: datetime) -> None:
+        """A version is not taken over; whoever owns the model is told in the same transaction."""
+        people = self._owners_of(wanted.model)
+        with self.database.change() as session:
+            registries.settle(session, wanted.id, "refused", sentence)
+            self._tell_refused(session, name, people, sentence, now)
+
+    def _tell_refused(self, session: Session, name: str, people: list[str], sentence: str, now: datetime) -> None:
+        log.warning("%s", sentence)
+        notices.refused(session, name, people, sentence, now)
+
+    def _owners_of(self, model: str) -> list[str]:
+        override = self.policy.override(model)
+        return self._told(override.owner, override.channel)
 
     def _told(self, owner: str | None, channel: str | None) -> list[str]:
         """Whom to tell: the owner, or the channel where there is none, or Slack knows nobody of that name."""

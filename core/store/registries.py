@@ -163,6 +163,12 @@ def know_models(session: Session, name: str, models: Iterable[str], due_at: date
     return len(news)
 
 
+def said(session: Session, name: str, model: str) -> str:
+    """Why a model is not taken over, as it was told last; "" where nothing was."""
+    row = session.get(RegistryModel, (name, model))
+    return row.said if row is not None else ""
+
+
 def know_clash(session: Session, name: str, model: str, sentence: str) -> bool:
     """Remember that a model is not taken over, and why; True when that is news."""
     row = session.get(RegistryModel, (name, model))

@@ -18,6 +18,7 @@ from bot import wiring_registries
 from bot.local_slack.person import Json, labels, shown_text
 from core.ports import Place
 from core.registries import mlflow
+from core.store import notices
 from core.store.registry_tables import RegistryRow
 from tests.fakes.mlflow import Call, MLflow
 from tests.fakes.mlflow_contract import Trainer
@@ -326,6 +327,26 @@ class TestOutage:
         fake.rules.clear()
         baton.clock.ahead += timedelta(minutes=6)
         baton.card("The registry lab answers again")
+
+    def test_who_was_told_of_it_hears_of_its_end_though_baton_breaks_off_just_then(
+        self, baton: Baton, fake: MLflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake.rules.append(lambda _call: (503, {}, b"{}"))
+        wait(lambda: baton.scalar("SELECT failures FROM registries"), "a poll to fail")
+        baton.clock.ahead += timedelta(minutes=11)
+        baton.alice.wait_for_message("app", lambda m: "The registry lab has not answered since" in shown_text(m))
+        settle, broken = notices.over, [1]
+
+        def over(*given: Any) -> None:
+            if broken:
+                raise OSError(broken.pop())
+            settle(*given)
+
+        monkeypatch.setattr(notices, "over", over)
+        fake.rules.clear()
+        baton.clock.ahead += timedelta(minutes=6)
+        baton.alice.wait_for_message("app", lambda m: "The registry lab answers again" in shown_text(m))
+        assert broken == []
 
     def test_pauses_grow_from_one_minute_to_five(self, baton: Baton, fake: MLflow) -> None:
         fake.rules.append(lambda _call: (500, {}, b"{}"))
