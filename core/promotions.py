@@ -13,6 +13,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from core import rolling
 from core.domain.errors import Conflict, NotAllowed
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Blocker, DeploymentState, Kind, ModelVersion, State
@@ -229,9 +230,10 @@ class Promotions:
                 self.queue.wake(session, deployment.id)
                 return
         rollout = promotion.rollout
-        if rollout is not None and rollout.phase != "ended" and not rollout.abort:
-            rollout.abort, rollout.due_at, rollout.seq = reason or "stopped by hand", now, rollout.seq + 1
+        if rollout is not None and rollout.phase != "ended":  # between two acts: nobody need be waited for
+            rollout.abort = reason or "stopped by hand"
             record(session, promotion, "stop_asked", actor, now, {"reason": reason})
+            rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, rollout.abort, now)
             return
         raise Conflict("stopping-already", f"P-{promotion.id} is being stopped already.")
 

@@ -100,7 +100,7 @@ class Rollouts:
         with self.database.read() as session:
             promotion = store.row(session, promotion_id)
             rollout, stage = promotion.rollout, Stage.from_rules(promotion.rules)
-            if rollout is None or rollout.progress is None or stage.rollout.analysis is None or rollout.abort:
+            if rollout is None or rollout.progress is None or stage.rollout.analysis is None:
                 return None
             serving = store.champion(session, promotion.model_id, promotion.stage)
             subject = Subject(
@@ -125,9 +125,6 @@ class Rollouts:
         looks: dict[str, Look] | None,
         now: datetime,
     ) -> None:
-        if rollout.abort:
-            rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, rollout.abort, now)
-            return
         stage = Stage.from_rules(promotion.rules)
         wanted = stage.rollout.analysis
         verdict = None
@@ -224,8 +221,6 @@ class Rollouts:
             rollout = promotion.rollout
             if rollout is None or rollout.phase == "ended":
                 raise Conflict("no-rollout", f"{view.ref} is not being rolled out in steps now. {view.standing}")
-            if rollout.abort:
-                raise Conflict("going-back", f"{view.ref} is being rolled back; its card shows how far it is.")
             act(session, promotion, rollout, actor, now)
             session.flush()
             return store.load(session, promotion.id)

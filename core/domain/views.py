@@ -73,7 +73,7 @@ class RolloutView:
     @property
     def under_way(self) -> bool:
         """True while a person may steer it."""
-        return self.phase in ("acting", "holding", "verifying", "asking") and not self.abort
+        return self.phase in ("acting", "holding", "verifying", "asking")
 
 
 @dataclass(frozen=True)
