@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bot.http.app import build_http
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.001
 #: A job that comes late on a busy machine is run late, once; APScheduler would leave it out after a second.
 JOBS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+#: More than there are jobs, so that no number of registries that hang keeps rollouts and alerts waiting; begun as needed.
+THREADS = 64
 
 
 class CannotStart(Exception):
@@ -48,7 +51,9 @@ class Server:
         app = self.services.app
         events = functools.partial(dispatch, app) if not settings.socket_mode else None
         self.http = HttpServer(build_http(self.services, events), settings.host, settings.port)
-        self.scheduler = BackgroundScheduler(timezone="UTC", job_defaults=JOBS)
+        self.scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults=JOBS, executors={"default": ThreadPoolExecutor(THREADS)}
+        )
 
     def start(self) -> None:
         """Refuse a database that is behind, then start everything; returns once requests are answered."""
