@@ -322,11 +322,14 @@ def digest(
 def token_create(
     name: Annotated[str, typer.Argument(help="Who holds it, such as ci-fraud.")],
     scope: Annotated[list[str], typer.Option("--scope", help="register, request, read, admin; with commas between.")],
+    owner: Annotated[
+        str, typer.Option(help="The Slack id of whoever answers for it and approves nothing it asks.")
+    ] = "",
 ) -> None:
     """Make a token. It is shown once."""
     from bot.direct import create_token
 
-    _say(create_token(name, ",".join(scope).split(",")))
+    _say(create_token(name, ",".join(scope).split(","), owner))
 
 
 @token_app.command("list")

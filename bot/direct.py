@@ -149,11 +149,12 @@ def write_evidence(made: dict[str, Any], folder: Path) -> str:
 # -- tokens ------------------------------------------------------------------------------------------------------
 
 
-def create_token(name: str, scopes: list[str]) -> str:
+def create_token(name: str, scopes: list[str], owner: str = "") -> str:
     """The new token, alone on the last line, so that scripts can take it."""
     with opened() as database:
-        token, text = Tokens(database, now).create(_me(), name, scopes)
-    return f"Token {token.name}, for {', '.join(sorted(token.scopes))}. It is shown this once; keep it safe:\n{text}"
+        token, text = Tokens(database, now).create(_me(), name, scopes, owner)
+    whose = f", of {token.owner}" if token.owner else ""
+    return f"Token {token.name}{whose}, for {', '.join(sorted(token.scopes))}. It is shown this once; keep it safe:\n{text}"
 
 
 def list_tokens() -> str:
@@ -166,12 +167,13 @@ def list_tokens() -> str:
         (
             each.name,
             ", ".join(sorted(each.scopes)),
+            each.owner or "-",
             ago(each.created_at.isoformat()),
             f"revoked {ago(each.revoked_at.isoformat())}" if each.revoked_at else "live",
         )
         for each in found
     ]
-    return table(("NAME", "SCOPES", "MADE", "STATE"), rows)
+    return table(("NAME", "SCOPES", "OWNER", "MADE", "STATE"), rows)
 
 
 def revoke_token(name: str) -> str:

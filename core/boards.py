@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from core import preferences
@@ -133,7 +133,7 @@ class Boards:
             )
 
     def _asked_by(self, session: Session, user_id: str, listed: int) -> Found:
-        mine = PromotionRow.requester == f"user:{user_id}"
+        mine = or_(PromotionRow.requester == f"user:{user_id}", PromotionRow.requester_owner == user_id)
         open_states = PromotionRow.state.in_((*UNDECIDED, *UNDER_WAY))
         return boards.promotions(session, mine, open_states, newest=True, limit=listed)
 

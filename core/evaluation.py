@@ -54,6 +54,7 @@ class Evaluation:
             stage=found.stage.name,
             requester=str(actor),
             requester_name=actor.name,
+            requester_owner=actor.owner,
             reason=reason,
             verdicts=[],
             created_at=now,

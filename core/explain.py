@@ -29,7 +29,9 @@ def approval_blockers(found: Judgement, policy: Policy, directory: Directory) ->
     given = given_on(mine) if mine else ()
     counted = approvals.tally(rule, given)
     members = {s.group: directory.members(list(policy.groups.get(s.group, []))) for s in counted.seats}
-    asked_by = Actor.parse(found.active.requester) if found.active else Actor("", "")
+    asked_by = (
+        Actor.parse(found.active.requester, owner=found.active.requester_owner) if found.active else Actor("", "")
+    )
     everybody = [who for people in members.values() for who in people]
     out = approvals.barred(rule, everybody, asked_by, found.candidate.lineage.trained_by)
     needed = approvals.awaited(counted, members, out)

@@ -116,7 +116,7 @@ class Promotions:
             return store.load(session, promotion.id)
 
     def _refuse_cancel(self, actor: Actor, view: PromotionView) -> None:
-        may_stop = actor.kind != "user" or str(actor) == str(view.requester)
+        may_stop = actor.kind != "user" or actor.id == view.requester.person
         if not may_stop and view.state in (State.DEPLOYING, State.VERIFYING):
             may_stop = self.permissions.holds(actor, self.permissions.rollback_group_names(view.stage))
         if not may_stop:

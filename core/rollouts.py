@@ -231,8 +231,9 @@ class Rollouts:
         person = self.promotions.directory.person(actor.id) if actor.kind == "user" else None
         if rule is None or person is None:
             return
-        if "requester" in rule.exclude and str(view.requester) == str(actor):
-            raise NotAllowed("requester", "You asked for this promotion, so someone else must steer its rollout.")
+        if "requester" in rule.exclude and actor.id == view.requester.person:
+            who = "You" if view.requester.kind == "user" else f"Your token {view.requester.id}"
+            raise NotAllowed("requester", f"{who} asked for this promotion, so someone else must steer its rollout.")
         if "trainer" in rule.exclude and is_trainer(person, view.version.lineage.trained_by):
             raise NotAllowed("trainer", "You trained this version, so someone else must steer its rollout.")
 

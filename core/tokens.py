@@ -23,6 +23,7 @@ PREFIX = "baton_"
 #: What a token may do; `admin` may all of it.
 SCOPES = ("register", "request", "read", "admin")
 _SHAPE = re.compile(r"baton_[A-Za-z0-9_-]{43}")
+_SLACK_ID = re.compile(r"[UW][A-Z0-9]{1,20}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -35,11 +36,12 @@ class Token:
     scopes: frozenset[str]
     created_at: datetime
     revoked_at: datetime | None
+    owner: str = ""  #: the Slack id of the person who answers for it
 
     @property
     def actor(self) -> Actor:
         """Who acts when this token does."""
-        return Actor("token", self.name, self.name)
+        return Actor("token", self.name, self.name, self.owner)
 
     def may(self, scope: str) -> bool:
         """True when the token holds `scope`, or `admin`."""
@@ -53,13 +55,18 @@ class Tokens:
         self.database = database
         self.clock = clock
 
-    def create(self, actor: Actor, name: str, scopes: Iterable[str]) -> tuple[Token, str]:
-        """A new token and, this once, its text. Raises `BadInput`, or `Conflict` for a name that was ever used."""
+    def create(self, actor: Actor, name: str, scopes: Iterable[str], owner: str = "") -> tuple[Token, str]:
+        """A new token and, this once, its text. What it asks for counts as asked by its `owner`, who may not approve it.
+
+        Raises `BadInput`, or `Conflict` for a name that was ever used.
+        """
         wanted = _scopes(scopes)
         if not _NAME.fullmatch(name):
             raise BadInput(
                 "name", "A token's name has 1 to 64 letters, digits, dots, dashes or underscores, such as ci-fraud."
             )
+        if owner and not _SLACK_ID.fullmatch(owner):
+            raise BadInput("owner", f"“{owner[:40]}” is no Slack id of a person; write one such as U01ALICE.")
         text = PREFIX + secrets.token_urlsafe(32)
         now = self.clock()
         with self.database.change() as session:
@@ -68,10 +75,11 @@ class Tokens:
                     "token-exists",
                     f"There is, or was, a token called {name}; a name is used once, so that the audit stays clear.",
                 )
-            row = ApiToken(name=name, hash=_hash(text), scopes=wanted, created_at=now)
+            row = ApiToken(name=name, hash=_hash(text), scopes=wanted, owner=owner, created_at=now)
             session.add(row)
             session.flush()
-            audit.append(session, now, actor, "token_created", audit.Subject(), {"token": name, "scopes": wanted})
+            facts = {"token": name, "scopes": wanted} | ({"owner": owner} if owner else {})
+            audit.append(session, now, actor, "token_created", audit.Subject(), facts)
             return _token(row), text
 
     def list(self) -> list[Token]:
@@ -121,4 +129,4 @@ def _scopes(scopes: Iterable[str]) -> list[str]:
 
 
 def _token(row: ApiToken) -> Token:
-    return Token(row.id, row.name, frozenset(row.scopes), row.created_at, row.revoked_at)
+    return Token(row.id, row.name, frozenset(row.scopes), row.created_at, row.revoked_at, row.owner)

@@ -19,8 +19,8 @@ def moment(at: datetime | None) -> str | None:
 
 
 def actor(who: Actor) -> Json:
-    """Who acted, and what people call them."""
-    return {"actor": str(who), "name": who.name or who.id}
+    """Who acted, and what people call them; of a token, who answers for it."""
+    return {"actor": str(who), "name": who.name or who.id, **({"owner": f"user:{who.owner}"} if who.owner else {})}
 
 
 def version(found: ModelVersion) -> Json:

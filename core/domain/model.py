@@ -66,21 +66,28 @@ class Outcome(StrEnum):
 class Actor:
     """Who acts: `user:U01ALICE`, `token:ci`, `system:expiry`.
 
-    `name` is what people read; it is outside text and must be escaped where it is shown.
+    `name` is what people read; it is outside text and must be escaped where it is shown. `owner` is, of a token, the
+    Slack id of the person who answers for it, where it was made for one.
     """
 
     kind: str
     id: str
     name: str = ""
+    owner: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 
+    @property
+    def person(self) -> str:
+        """The Slack id of whoever is behind it; "" for Baton itself, and for a token that nobody answers for."""
+        return self.id if self.kind == "user" else self.owner
+
     @classmethod
-    def parse(cls, text: str, name: str = "") -> Actor:
+    def parse(cls, text: str, name: str = "", owner: str = "") -> Actor:
         """Read `kind:id` back, as stored in the database."""
         kind, _, ident = text.partition(":")
-        return cls(kind, ident, name)
+        return cls(kind, ident, name, owner)
 
     @classmethod
     def user(cls, slack_id: str, name: str = "") -> Actor:

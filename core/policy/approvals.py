@@ -139,8 +139,9 @@ def _refuse_stranger(person: Person) -> None:
 
 
 def _refuse_requester(rule: Approvals, person: Person, asked: Asked) -> None:
-    if "requester" in rule.exclude and asked.requester.kind == "user" and asked.requester.id == person.id:
-        raise NotAllowed("requester", f"You asked for this promotion, so {_someone_else(asked)}.")
+    if "requester" in rule.exclude and asked.requester.person == person.id:
+        who = "You" if asked.requester.kind == "user" else f"Your token {asked.requester.id}"
+        raise NotAllowed("requester", f"{who} asked for this promotion, so {_someone_else(asked)}.")
 
 
 def _refuse_trainer(rule: Approvals, person: Person, asked: Asked) -> None:
@@ -159,7 +160,7 @@ def _refuse_trainer(rule: Approvals, person: Person, asked: Asked) -> None:
 def barred(rule: Approvals | None, people: Iterable[Person], requester: Actor, trained_by: str) -> set[str]:
     """Ids of those among `people` who may not approve although they are members: requester, trainer."""
     exclude = rule.exclude if rule else ()
-    own = {requester.id} if "requester" in exclude and requester.kind == "user" else set()
+    own = {requester.person} - {""} if "requester" in exclude else set()
     return own | {each.id for each in people if "trainer" in exclude and is_trainer(each, trained_by)}
 
 

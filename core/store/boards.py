@@ -144,6 +144,7 @@ def _open(ask: Ask) -> ColumnElement[bool]:
     asked = tuple_(PromotionRow.stage, PromotionRow.policy_version).in_(ask.rules) & ~decided.exists()
     if ask.requesters:
         asked &= PromotionRow.requester.not_in(ask.requesters)
+        asked &= PromotionRow.requester_owner.not_in([each.removeprefix("user:") for each in ask.requesters])
     if ask.trainers:
         trainer = func.coalesce(Version.lineage["trained_by"].as_string(), "")
         asked &= trainer.not_in(ask.trainers)

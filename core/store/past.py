@@ -46,7 +46,8 @@ _A, _B, _C, _D, _E, _M, _O, _P, _V = (
 _IDS: Any = bindparam("ids", expanding=True)
 _PROMOTIONS = (
     select(
-        _P.c.id, _P.c.state, _P.c.stage, _P.c.requester, _P.c.requester_name, _P.c.created_at, _P.c.version_id,
+        _P.c.id, _P.c.state, _P.c.stage, _P.c.requester, _P.c.requester_name, _P.c.requester_owner, _P.c.created_at,
+        _P.c.version_id,
         _P.c.champion_version_id, _P.c.waiting_for, _M.c.name, _O.c.promotion_id.label("glass"),
     )
     .join_from(_P, _M, _M.c.id == _P.c.model_id)
@@ -99,7 +100,7 @@ def _facts(session: Session, rows: Sequence[Any]) -> Iterator[Past]:
             id=row.id,
             state=State(row.state),
             stage=row.stage,
-            requester=Actor.parse(row.requester, row.requester_name),
+            requester=Actor.parse(row.requester, row.requester_name, row.requester_owner),
             asked_at=row.created_at,
             candidate=versions[row.version_id],
             champion=versions[row.champion_version_id] if row.champion_version_id else None,

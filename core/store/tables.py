@@ -90,6 +90,7 @@ class PromotionRow(Base):
     champion_version_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))  #: when it was judged
     requester: Mapped[str]
     requester_name: Mapped[str]
+    requester_owner: Mapped[str] = mapped_column(default="")  #: of a token: the person who answers for it
     reason: Mapped[str]
     rules: Mapped[dict[str, Any]]  #: the stage's rules as they were; later edits of the policy do not reach back
     policy_version: Mapped[str]
@@ -103,9 +104,7 @@ class PromotionRow(Base):
     ended_by: Mapped[str] = mapped_column(default="")
     ended_by_name: Mapped[str] = mapped_column(default="")
     evidence: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)  #: what `evidence_digest` covers, as it was
-    waiting_for: Mapped[str] = mapped_column(
-        default=""
-    )  #: why it is approved and not deployed yet; "" while it need not wait
+    waiting_for: Mapped[str] = mapped_column(default="")  #: why it is approved and not deployed yet, or ""
     waiting_until: Mapped[datetime | None]
     members: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  #: of a bundle: see `core.members`
     nudge_at: Mapped[datetime | None]  #: when somebody is to be reminded next, or told that nobody decides
@@ -323,9 +322,7 @@ class MessageRow(Base):
         CheckConstraint(MESSAGE_KINDS, "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
-    key: Mapped[str] = mapped_column(
-        unique=True
-    )  #: `card:12`, `thread:12:345`, `direct:12:U01`, `digest:#ml:2026-11-23`
+    key: Mapped[str] = mapped_column(unique=True)  #: `card:12`, `thread:12:345`, `digest:#ml:2026-11-23`
     kind: Mapped[str]
     promotion_id: Mapped[int | None] = mapped_column(ForeignKey("promotions.id"))
     channel: Mapped[str]  #: as the policy names it: "#name", an id, or a user's id for a direct message
@@ -366,13 +363,14 @@ class AuditEvent(Base):
 
 
 class ApiToken(Base):
-    """An API token; only its hash is kept."""
+    """An API token; only its hash is kept. `owner` is the Slack id of whoever answers for it, or ""."""
 
     __tablename__ = "api_tokens"
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     hash: Mapped[str] = mapped_column(unique=True)
     scopes: Mapped[list[Any]]
+    owner: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 

@@ -53,8 +53,9 @@ def transition(
     )
     if target in ENDS:
         write_backs.want(session, promotion, event, target, at)
-    if target in ENDS and promotion.requester.startswith("user:"):
-        messages.tell_directly(session, promotion, promotion.requester.removeprefix("user:"), "end", at)
+    asked = Actor.parse(promotion.requester, owner=promotion.requester_owner).person
+    if target in ENDS and asked:
+        messages.tell_directly(session, promotion, asked, "end", at)
 
 
 def record(

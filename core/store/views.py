@@ -152,7 +152,7 @@ def to_view(
         version=version,
         champion=champion,
         stage=found.stage,
-        requester=Actor.parse(found.requester, found.requester_name),
+        requester=Actor.parse(found.requester, found.requester_name, found.requester_owner),
         reason=found.reason,
         verdicts=tuple(verdict_from_json(each) for each in found.verdicts),
         decisions=decisions,

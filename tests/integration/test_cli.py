@@ -190,11 +190,11 @@ def test_a_refusal_is_one_sentence_and_an_exit_code(
 
 
 def test_tokens_are_made_listed_and_revoked(cli: Cli, world: World) -> None:
-    made = cli("token", "create", "laptop", "--scope", "read,request", "--scope", "register")
+    made = cli("token", "create", "laptop", "--scope", "read,request", "--scope", "register", "--owner", "U01ALICE")
     secret = lines(made)[-1]
     assert cli("status", BATON_TOKEN=secret).stdout == "No promotion is under way.\n"
     listed = cli("token", "list").stdout
-    assert "laptop  read, register, request  now   live" in listed
+    assert "laptop  read, register, request  U01ALICE  now   live" in listed
     assert secret not in listed
     assert cli("token", "revoke", "laptop").stdout == "The token laptop is revoked; it opens nothing any more.\n"
     assert "was revoked" in cli("status", code=1, BATON_TOKEN=secret).stderr

@@ -306,6 +306,8 @@ def test_wrong_names_and_scopes_of_tokens_are_said(database: Database) -> None:
     ):
         with pytest.raises((BadInput, Conflict), match=part):
             tokens.create(CI, name, scopes)
+    with pytest.raises(BadInput, match=r"“bob@example\.com” is no Slack id of a person; write one such as U01ALICE\."):
+        tokens.create(CI, "bobs", ["read"], owner="bob@example.com")
     with pytest.raises(NotFound, match="no token called “nobody”"):
         tokens.revoke(CI, "nobody")
     tokens.revoke(CI, "ci")

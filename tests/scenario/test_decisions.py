@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bot.local_slack.person import labels, shown_text
-from tests.scenario.world import CAROL, DAVE, Baton, wait
+from core.domain.model import Actor
+from tests.scenario.world import CAROL, DAVE, MODEL, Baton, wait
 
 MAY_NOT = "You are not among those who may approve fraud-detector 7 for production: that takes ml-leads or risk."
 
@@ -21,6 +22,28 @@ def test_the_requester_cannot_approve_their_own_promotion(baton: Baton) -> None:
     assert said == "You asked for this promotion, so someone else must approve it."
     assert "<@U02BOB>" not in shown_text(card).partition("Still needed")[2]
     assert baton.decisions() == []
+
+
+def test_nobody_approves_what_their_own_token_asked_for(baton: Baton) -> None:
+    baton.register("7")
+    made = baton.server.services.tokens.create(Actor.system("test"), "bobs-laptop", ["request"], owner="U02BOB")
+    baton.token, admin = made[1], baton.token
+    asked = baton.api("POST", "/promotions", model=MODEL, version="7", stage="production", reason="better")
+    assert asked.json()["requester"] == {"actor": "token:bobs-laptop", "name": "bobs-laptop", "owner": "user:U02BOB"}
+    baton.token = admin
+    card = baton.card("P-1")
+    assert "Asked by bobs-laptop (API, of <@U02BOB>)" in shown_text(card)
+    assert "<@U02BOB>" not in shown_text(card).partition("Still needed")[2]
+
+    said = baton.refused(baton.bob, card, "Approve")
+
+    assert said == "Your token bobs-laptop asked for this promotion, so someone else must approve it."
+    boards = baton.server.services.boards
+    assert (boards.home("U02BOB").waiting.count, boards.home("U03CAROL").waiting.count) == (0, 1)
+    assert boards.home("U02BOB").asked.count == 1
+    assert baton.decisions() == []
+    baton.server.services.promotions.cancel(Actor.user("U02BOB", "bob"), 1)
+    baton.bob.wait_for_message("app", lambda m: "withdrawn" in shown_text(m).lower())
 
 
 @pytest.mark.parametrize("trained_by", ["carol@example.com", "U03CAROL", "Carol <carol@corp.example>"])

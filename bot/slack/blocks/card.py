@@ -215,7 +215,9 @@ def actor(who: Actor) -> str:
     """Who acted, as mrkdwn: a mention for people, a name for tokens."""
     if who.kind == "user":
         return person(who.id, who.name)
-    return f"{escape(who.name or who.id, 80)} (API)" if who.kind == "token" else "Baton"
+    if who.kind != "token":
+        return "Baton"
+    return f"{escape(who.name or who.id, 80)} (API{', of ' + person(who.owner) if who.owner else ''})"
 
 
 def decided_by(decision: Decision) -> str:

@@ -298,7 +298,7 @@ def _own_buttons(view: PromotionView, me: str) -> list[Json]:
         found.append(button("Approve with a limit …", ids.APPROVE_LIMITED, value))
     if view.state is State.AWAITING_APPROVAL and any(str(each.actor) == me for each in view.decisions):
         found.append(button("Take my approval back", ids.WITHDRAW_APPROVAL, value))
-    if view.active and str(view.requester) == me:
+    if view.active and f"user:{view.requester.person}" == me:
         found.append(button("Withdraw this request", ids.WITHDRAW, value, "danger"))
     return found
 
