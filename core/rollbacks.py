@@ -54,25 +54,45 @@ class Rollbacks:
             return self._plan(session, model, found, to_version)[0]
 
     def request(
-        self, actor: Actor, model: str, stage: str | None, to_version: str | None, reason: str
+        self,
+        actor: Actor,
+        model: str,
+        stage: str | None,
+        to_version: str | None,
+        reason: str,
+        shown: tuple[str, str] | None = None,
     ) -> PromotionView:
         """Roll back, now. A promotion half way there is stopped instead; one that still waits is superseded.
 
-        Returns the rollback's own promotion, or the one that is being stopped. Raises as `plan`, and `BadInput` without
-        a reason.
+        Returns the rollback's own promotion, or the one that is being stopped. Raises as `plan`, `BadInput` without a
+        reason, and `Conflict` where it would not do what was `shown`: which version goes, and which comes.
         """
         reason = texts.reason(reason, required=True)
         stage = self._stage(model, stage).name
         self.promotions.permissions.refuse_rollback(actor, stage)
         with self.database.change() as session:
-            return self.carry_out(session, actor, model, stage, to_version, reason, self.promotions.clock())
+            return self.carry_out(session, actor, model, stage, to_version, reason, self.promotions.clock(), shown)
 
     def carry_out(
-        self, session: Session, actor: Actor, model: str, stage: str, to_version: str | None, reason: str, now: datetime
+        self,
+        session: Session,
+        actor: Actor,
+        model: str,
+        stage: str,
+        to_version: str | None,
+        reason: str,
+        now: datetime,
+        shown: tuple[str, str] | None = None,
     ) -> PromotionView:
         """The same inside the caller's transaction, for whoever has made sure that the actor may."""
         found = self._stage(model, stage)
         plan, target = self._plan(session, model, found, to_version)
+        if shown is not None and (plan.current, plan.target) != shown:
+            raise Conflict(
+                "changed-since",
+                f"What serves {stage} has changed since you were asked: it is {plan.current} now, and would go back to "
+                f"{plan.target}. Nothing was done; type /rollback again.",
+            )
         active = self._active(session, target.model_id, model.strip(), found.name)
         if active is not None and State(active.state) in UNDER_WAY:
             self.promotions.abort(session, active, actor, now, reason)

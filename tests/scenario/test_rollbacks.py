@@ -118,6 +118,19 @@ def test_a_rollback_to_a_named_version(baton: Baton) -> None:
     assert said["text"] == "fraud-detector 9 never served production; earlier versions there: 7, 6, 5."
 
 
+def test_whoever_names_a_version_that_was_rolled_back_from_gets_it_where_no_other_is_left(baton: Baton) -> None:
+    for version in ("6", "7"):
+        baton.promoted(version)
+    baton.click(baton.bob, offered(baton), "Roll back to 6")
+    baton.card("Rolled back: fraud-detector 6 serves production again")
+
+    offer = offered(baton, "/rollback fraud-detector production to 7 because it was the cache")
+    assert "7 was itself rolled back from by P-3." in shown_text(offer)
+    baton.click(baton.bob, offer, "Roll back to 7")
+
+    baton.card("Rolled back: fraud-detector 7 serves production again")
+
+
 def test_nothing_to_go_back_to_is_said_and_nothing_done(baton: Baton) -> None:
     baton.promoted("6")
 

@@ -19,8 +19,7 @@ from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
 from bot.slack.refusals import OUR_MISTAKE, code_of
 from core.domain.errors import Conflict
-from core.domain.model import Actor
-from core.domain.views import PromotionView, RollbackPlan
+from core.domain.views import PromotionView
 
 
 def register(app: App, desk: Desk) -> None:
@@ -105,7 +104,9 @@ def _in_details(desk: Desk) -> dict[str, Callable[..., None]]:
 
 def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
     def roll_back(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
-        view = carry_out(desk, desk.actor(body["user"]), OfRollback.read(action.get("value")))
+        shown, actor = OfRollback.read(action.get("value")), desk.actor(body["user"])
+        both = (shown.current, shown.target)
+        view = desk.rollbacks.request(actor, shown.model, shown.stage, shown.target, shown.reason, shown=both)
         text = f"↩️ {view.ref}: rolling {escape(view.model, 80)} in {escape(view.stage, 40)} back. Its card tells how far it is."
         if body.get("view"):
             desk.turn(body, forms.done("Rolling back", text))
@@ -138,23 +139,3 @@ def _on_glass(desk: Desk) -> dict[str, Callable[..., None]]:
         ack()
 
     return {ids.BREAK_GLASS: break_glass}
-
-
-def carry_out(desk: Desk, actor: Actor, shown: OfRollback) -> PromotionView:
-    """Roll back, if what would change is still what was shown. Raises `Refused`."""
-    plan = _plan_again(desk, actor, shown)
-    if (plan.current, plan.target) != (shown.current, shown.target):
-        raise Conflict(
-            "changed-since",
-            f"What serves {shown.stage} has changed since you were asked: it is {plan.current} now, and would go back to "
-            f"{plan.target}. Nothing was done; type /rollback again.",
-        )
-    return desk.rollbacks.request(actor, shown.model, shown.stage, None if plan.aborts else shown.target, shown.reason)
-
-
-def _plan_again(desk: Desk, actor: Actor, shown: OfRollback) -> RollbackPlan:
-    """The plan as it would be now. A deployment being stopped goes back to its champion, whoever else was named."""
-    plan = desk.rollbacks.plan(actor, shown.model, shown.stage, None)
-    if plan.aborts or plan.target == shown.target:
-        return plan
-    return desk.rollbacks.plan(actor, shown.model, shown.stage, shown.target)
