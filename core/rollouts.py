@@ -202,14 +202,6 @@ class Rollouts:
         """Go back to the champion now. Raises `Refused`."""
         return self.promotions.cancel(actor, promotion_id, reason)
 
-    def may_steer(self, actor: Actor, view: PromotionView) -> bool:
-        """Whether this person may; raises `Unavailable`."""
-        try:
-            self._refuse(actor, view)
-        except NotAllowed:
-            return False
-        return True
-
     def _steer(
         self, actor: Actor, promotion_id: int, act: Callable[[Session, PromotionRow, RolloutRow, Actor, datetime], None]
     ) -> PromotionView:

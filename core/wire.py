@@ -27,6 +27,21 @@ def trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def new_client(headers: Mapping[str, str], timeout: float = 15.0) -> httpx.Client:
+    """A client that goes where the policy says and nowhere else: no proxies of the environment, no redirects.
+
+    Each call has a connection of its own, which its `Deadline` can cut off.
+    """
+    return httpx.Client(
+        verify=trusted(),
+        trust_env=False,
+        follow_redirects=False,
+        limits=httpx.Limits(max_keepalive_connections=0),
+        timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)),
+        headers={"user-agent": "Baton", "accept": "application/json", "accept-encoding": "identity"} | dict(headers),
+    )
+
+
 def trouble(error: Exception) -> str:
     """What went wrong on the way, as the end of a sentence."""
     chain: list[BaseException] = [error, *_causes(error)]

@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.http.metrics import Metrics
-from bot.settings import Settings
 from core.bundles import Bundles
 from core.domain.model import Actor, Blocker
 from core.domain.views import PromotionView
 from core.policy.alerting import Alert
 from core.policy.schema import Policy
 from core.ports import Clock
-from core.registration import Registration
 from core.store.database import Database
 from core.targets.standard_webhooks import Secret
 from core.tokens import Tokens
@@ -43,7 +41,6 @@ class Hearing(Protocol):
     """Alerts, as far as their webhook goes."""
 
     def heard(self, source: str, alerts: Sequence[Alert], now: datetime) -> int: ...  # noqa: D102
-    def act(self, now: datetime) -> list[int]: ...  # noqa: D102
 
 
 class HearingRegistries(Protocol):
@@ -57,8 +54,6 @@ class Services(Protocol):
     """The parts that the HTTP side calls; read-only to it."""
 
     @property
-    def settings(self) -> Settings: ...  # noqa: D102
-    @property
     def policy(self) -> Policy: ...  # noqa: D102
     @property
     def database(self) -> Database: ...  # noqa: D102
@@ -68,8 +63,6 @@ class Services(Protocol):
     def promotions(self) -> Asking: ...  # noqa: D102
     @property
     def rollbacks(self) -> Undoing: ...  # noqa: D102
-    @property
-    def registration(self) -> Registration: ...  # noqa: D102
     @property
     def bundles(self) -> Bundles: ...  # noqa: D102
     @property

@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 #: How long an answer of Slack counts. Somebody who leaves a group stops counting within this.
 TTL = 300.0
-#: A background refresh well before that keeps clicks from waiting for Slack.
-REFRESH = 120.0
 
 
 class SlackDirectory:

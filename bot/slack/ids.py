@@ -40,7 +40,6 @@ STAGE = "stage"
 REASON = "reason"
 PERCENT = "percent"
 TIME = "time"
-PREVIEW = "preview"
 CARD_ACTIONS = "card.actions"
 ROLLOUT_ACTIONS = "rollout.actions"
 

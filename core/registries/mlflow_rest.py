@@ -17,7 +17,7 @@ import httpx
 
 from core.domain.errors import Conflict, NotFound, Unavailable
 from core.policy.connections import MLflow
-from core.wire import Deadline, trouble, trusted
+from core.wire import Deadline, new_client, trouble
 
 API = "/api/2.0/mlflow/"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -77,19 +77,7 @@ class Rest:
         self.base = url.rstrip("/")
         self._credentials = credentials
         self._timeout = timeout
-        headers = {"user-agent": "Baton", "accept": "application/json", "accept-encoding": "identity"}
-        if credentials.header:
-            headers["authorization"] = credentials.header
-        # Redirects are not followed: the credentials go where the policy says, and nowhere else. Each call has its own
-        # connection, which its deadline cuts off.
-        self._client = httpx.Client(
-            verify=trusted(),
-            trust_env=False,
-            follow_redirects=False,
-            headers=headers,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            timeout=httpx.Timeout(timeout, connect=min(5.0, timeout)),
-        )
+        self._client = new_client({"authorization": credentials.header} if credentials.header else {}, timeout)
 
     def close(self) -> None:
         """Let go of the connections."""

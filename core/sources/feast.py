@@ -14,7 +14,7 @@ import httpx
 from core.domain.model import Outcome
 from core.policy.durations import spoken
 from core.policy.features import Wanted
-from core.wire import Deadline, trouble, trusted
+from core.wire import Deadline, new_client, trouble
 
 TIMEOUT = 10.0
 LARGEST_ANSWER = 1_000_000
@@ -40,15 +40,7 @@ class FeastSource:
     def __init__(self, url: str, token: str = "", timeout: float = TIMEOUT) -> None:
         self._url = f"{url.rstrip('/')}/api/v1"
         self._timeout = timeout
-        # As for metrics: no proxies, no redirects, and a connection of its own for each question, so that it can be cut.
-        self._client = httpx.Client(
-            verify=trusted(),
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "Baton"}
-            | ({"authorization": f"Bearer {token}"} if token else {}),
-        )
+        self._client = new_client({"authorization": f"Bearer {token}"} if token else {}, timeout)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -101,7 +93,6 @@ class FeastSource:
                     "GET",
                     url,
                     params={"project": project},
-                    timeout=httpx.Timeout(self._timeout, connect=min(5.0, self._timeout)),
                     extensions={"trace": deadline.watch},
                 ) as response:
                     return response.status_code, _body(response)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from core.policy.readings import Missing, Reading, Unanswered, Value
-from core.wire import Deadline, trouble, trusted
+from core.wire import Deadline, new_client, trouble
 
 TIMEOUT = 10.0
 LARGEST_ANSWER = 1_000_000
@@ -22,17 +22,10 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?|nan
 class PrometheusSource:
     """Prometheus, or what speaks its HTTP API, at `url` (a path before `/api/v1` is fine). `close()` at the end."""
 
-    def __init__(self, url: str, user_agent: str = "Baton", timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         self._url = f"{url.rstrip('/')}/api/v1/query"
         self._timeout = timeout
-        # As for hooks: no proxies, no redirects, and a connection of its own for each question, so that it can be cut.
-        self._client = httpx.Client(
-            verify=trusted(),
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"user-agent": user_agent, "accept": "application/json", "accept-encoding": "identity"},
-        )
+        self._client = new_client({}, timeout)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -49,7 +42,6 @@ class PrometheusSource:
                     "POST",
                     self._url,
                     data=form,
-                    timeout=httpx.Timeout(self._timeout, connect=min(5.0, self._timeout)),
                     extensions={"trace": deadline.watch},
                 ) as response:
                     return response.status_code, _body(response)

@@ -10,11 +10,10 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, aliased, object_session
 
 from core.domain.errors import NotFound
-from core.domain.model import Actor, DatasetRef, Kind, Lineage, Measurement, ModelVersion
-from core.policy.eligibility import Served
+from core.domain.model import Actor, DatasetRef, Lineage, Measurement, ModelVersion
 from core.store import registries
 from core.store.paper_tables import PapersRow
-from core.store.tables import Champion, MeasurementRow, PromotionRow, RegisteredModel, Version
+from core.store.tables import Champion, MeasurementRow, RegisteredModel, Version
 
 #: How many of a model's newest versions a search looks through before it asks the index over all of them.
 WINDOW = 2_000
@@ -219,21 +218,6 @@ def champions_of(session: Session, model: str) -> dict[str, tuple[str, datetime]
         .where(Champion.model_id == parent.id, Champion.until.is_(None))
     )
     return {row.stage: (row.version, row.since) for row in rows}
-
-
-def served(session: Session, version_id: int) -> dict[str, Served]:
-    """When a version last served each of the stages that it serves or has served."""
-    end = aliased(PromotionRow)
-    rows = session.execute(
-        select(Champion.stage, Champion.since, Champion.until, Champion.ended_by, end.kind)
-        .outerjoin(end, end.id == Champion.ended_by)
-        .where(Champion.version_id == version_id)
-        .order_by(Champion.since, Champion.id)
-    )
-    return {
-        row.stage: Served(row.since, row.until, f"P-{row.ended_by}" if row.kind == Kind.ROLLBACK else None)
-        for row in rows
-    }
 
 
 # -- rows and values ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import httpx
 
 from core.ports import Answer, Clock, Progress
 from core.targets.answers import LONGEST_MESSAGE, TRY_AGAIN, link, one_line, retry_after
-from core.wire import Deadline, trouble, trusted
+from core.wire import Deadline, trouble
 
 #: A page of GitHub's runs is well over one megabyte.
 LARGEST_ANSWER = 4 * 1024 * 1024
@@ -195,19 +195,6 @@ def exchange(service: Service, client: httpx.Client, clock: Clock, seconds: floa
     """Calls that end after `seconds` in all, however slowly the other side drips."""
     with Deadline(seconds) as deadline:
         yield Exchange(service, client, clock, deadline)
-
-
-def new_client(service: Service, timeout: float = 15.0) -> httpx.Client:
-    """A client that goes where the policy says: no proxies of the environment, no redirects, no connection kept."""
-    return httpx.Client(
-        verify=trusted(),
-        trust_env=False,
-        follow_redirects=False,
-        limits=httpx.Limits(max_keepalive_connections=0),
-        timeout=httpx.Timeout(timeout, connect=5.0),
-        headers={"user-agent": "Baton", "accept": "application/json", "accept-encoding": "identity"}
-        | dict(service.headers),
-    )
 
 
 def _body(response: httpx.Response) -> bytes:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from core.ports import Act, Answer, Clock, Progress
-from core.targets.exchange import Exchange, Service, Trouble, exchange, new_client
+from core.targets.exchange import Exchange, Service, Trouble, exchange
+from core.wire import new_client
 
 #: Seconds after which a server that took an order has surely come to show its run.
 SETTLED = 60.0
@@ -45,7 +46,7 @@ class RunTarget:
         self.name = name
         self._runs = runs
         self._clock = clock
-        self._client = new_client(runs.service)
+        self._client = new_client(runs.service.headers)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -13,7 +13,7 @@ import httpx
 from core.ports import Act, Answer, Clock
 from core.targets.answers import LONGEST_MESSAGE, TRY_AGAIN, link, one_line, retry_after
 from core.targets.standard_webhooks import Secret, sign
-from core.wire import Deadline, trouble, trusted
+from core.wire import Deadline, new_client, trouble
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +25,12 @@ LARGEST_ANSWER = 64 * 1024
 class WebhookTarget:
     """POSTs each act, signed with every one of `secrets`. `close()` at the end."""
 
-    def __init__(self, name: str, url: str, secrets: Sequence[Secret], clock: Clock, user_agent: str = "Baton") -> None:
+    def __init__(self, name: str, url: str, secrets: Sequence[Secret], clock: Clock) -> None:
         self.name = name
         self.secrets = tuple(secrets)
         self._url = url
         self._clock = clock
-        # Proxies from the environment are not used, redirects not followed: a deployment goes where the policy says.
-        # Each act gets its own connection: they are rare, and the deadline below cuts the connection off.
-        self._client = httpx.Client(
-            verify=trusted(),
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"user-agent": user_agent, "accept": "application/json", "accept-encoding": "identity"},
-        )
+        self._client = new_client({})
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -79,7 +79,7 @@ class FakePrometheus:
 
 @contextmanager
 def source(url: str, timeout: float = 5.0) -> Iterator[PrometheusSource]:
-    made = PrometheusSource(url, "Baton/0.1", timeout)
+    made = PrometheusSource(url, timeout)
     yield made
     made.close()
 

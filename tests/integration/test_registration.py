@@ -15,7 +15,7 @@ from sqlalchemy import insert, text
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.model import Actor, DatasetRef, Lineage, Measurement, ModelVersion
 from core.registration import Registration, content_digest, measured, validate
-from core.store import audit, champions, registry
+from core.store import audit, champions, promotions, registry
 from core.store.database import Database
 from core.store.tables import Champion, PromotionRow, Version
 from core.tokens import Tokens
@@ -242,9 +242,9 @@ def test_every_moment_has_the_champion_it_had(
         assert [view.ended_by for view in at.values() if view][2] == f"P-{back}"
         assert champions.champion_at(session, "fraud", "staging", NOW) is None
         assert registry.champions_of(session, "fraud") == {"production": ("6", NOW + 2 * hour)}
-        was = registry.served(session, seven.id)["production"]
+        was = promotions.served(session, seven.id)["production"]
         assert (was.since, was.until, was.rolled_back_by) == (NOW + hour, NOW + 2 * hour, f"P-{back}")
-        again = registry.served(session, six.id)["production"]
+        again = promotions.served(session, six.id)["production"]
         assert (again.since, again.until, again.rolled_back_by) == (NOW + 2 * hour, None, None)
 
 

@@ -30,7 +30,7 @@ EVENT = {
 
 @contextmanager
 def target(url: str) -> Iterator[WebhookTarget]:
-    made = WebhookTarget("prod-hook", url, parse_secrets(SECRET), now, "Baton/0.1")
+    made = WebhookTarget("prod-hook", url, parse_secrets(SECRET), now)
     yield made
     made.close()
 
@@ -95,7 +95,7 @@ def test_answers(status: int, body: dict[str, object], answer: Answer) -> None:
         assert ask(receiver.url) == answer
         (hook,) = receiver.await_hooks(1)
     assert hook.headers["content-type"] == "application/cloudevents+json; charset=utf-8"
-    assert hook.headers["user-agent"] == "Baton/0.1"
+    assert hook.headers["user-agent"] == "Baton"
 
 
 def test_redirects_are_not_followed() -> None:
