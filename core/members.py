@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from core.domain.model import Barrier, Blocker, Kind, ModelVersion, State
 from core.policy import bundles
+from core.policy.analysis import Watch, watches
+from core.policy.rollout import Analysis
 from core.policy.schema import Policy
 from core.store import barriers, registry
 from core.store import promotions as store
@@ -206,6 +208,14 @@ def coming(promotion: PromotionRow, model: str) -> str:
     """The version of a model that a promotion brings, itself or as a member."""
     brought = {each["model"]: str(each["version"]) for each in promotion.members or ()}
     return brought.get(model, promotion.version.version)
+
+
+def watched(session: Session, promotion: PromotionRow, analysis: Analysis) -> tuple[Watch, ...]:
+    """What an analysis asks of whom: of the promoted version beside the champion of now, or of every member of it."""
+    serving = store.champion(session, promotion.model_id, promotion.stage)
+    listed = [(each["model"], each["version"], each["champion"] or "") for each in promotion.members or ()]
+    champion = serving.version.version if serving else ""
+    return watches(analysis, promotion.model.name, promotion.version.version, champion, listed)
 
 
 def names(promotion: PromotionRow) -> list[str]:

@@ -80,7 +80,8 @@ class Outcomes:
         if row.promotion.members is not None:
             self._go_on_back(session, row, now)
             return
-        why = f"{row.promotion.version.version} was taken back; {row.version.version} serves again."
+        cause = rolling.ended(row.promotion.end_reason)
+        why = f"{cause} {row.promotion.version.version} was taken back; {row.version.version} serves again.".strip()
         facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
         transition(session, row.promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why, facts)
 
@@ -90,7 +91,8 @@ class Outcomes:
         if row.promotion.members is not None:
             self._go_on_back(session, row, now)
             return
-        transition(session, row.promotion, State.ROLLING_BACK, Event.BROKE, BATON, now, sentence)
+        cause = rolling.ended(row.promotion.end_reason)
+        transition(session, row.promotion, State.ROLLING_BACK, Event.BROKE, BATON, now, f"{cause} {sentence}".strip())
 
     def _go_on_back(self, session: Session, row: DeploymentRow, now: datetime) -> None:
         """The next member of a bundle goes back, also where one could not; then the promotion ends."""
@@ -104,13 +106,13 @@ class Outcomes:
             _close(session, row, D.CANCELLED, reason, now)
             rolling.end(promotion)
             transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
-            why = "It was stopped before the target was asked; nothing has changed."
+            why = f"{rolling.ended(reason)} The target had not been asked yet; nothing has changed."
             transition(session, promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why)
             return
         if not rolling.way_back(session, promotion):
             sentence = (
-                f"It was stopped ({reason}), but nothing served {promotion.stage} before it, so there is nothing to "
-                f"put back: {row.target} may hold a half-done deployment."
+                f"{rolling.ended(reason)} Nothing served {promotion.stage} before it, so there is nothing to put back; "
+                f"{row.target} may hold a half-done deployment. A person must look."
             )
             _bad_end("refused")(session, row, sentence, now)
             return

@@ -222,20 +222,31 @@ class Promotions:
         session.flush()
 
     def abort(self, session: Session, promotion: PromotionRow, actor: Actor, now: datetime, reason: str) -> None:
-        """Have the deployment under way stop and the champion put back. Raises `Conflict` when it was asked before."""
+        """Have the deployment under way stop and the champion put back. Raises `Conflict` when it was asked before.
+
+        Between two steps of a rollout there is nothing to wait for: the way back begins in this transaction.
+        """
+        why = _stopped(actor, reason)
         for deployment in promotion.deployments:
             if deployment.state in (DeploymentState.PENDING, DeploymentState.IN_PROGRESS) and not deployment.abort:
-                deployment.abort = reason or "stopped by hand"
+                deployment.abort = why
                 record(session, promotion, "stop_asked", actor, now, {"reason": reason}, deployment.id)
                 self.queue.wake(session, deployment.id)
                 return
         rollout = promotion.rollout
-        if rollout is not None and rollout.phase != "ended":  # between two acts: nobody need be waited for
-            rollout.abort = reason or "stopped by hand"
+        if rollout is not None and rollout.phase != "ended":
+            rollout.abort = why
             record(session, promotion, "stop_asked", actor, now, {"reason": reason})
-            rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, rollout.abort, now)
+            rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, why, now)
             return
         raise Conflict("stopping-already", f"P-{promotion.id} is being stopped already.")
+
+
+def _stopped(actor: Actor, reason: str) -> str:
+    """Who stopped it and why, as a sentence; Baton itself is not named beside its reason."""
+    if actor.kind == "system" and reason:
+        return rolling.ended(reason[:1].upper() + reason[1:])
+    return rolling.ended(f"{actor.name or actor.id} stopped it{f': {reason}' if reason else ''}")
 
 
 def _named(model: str, version: str, stage: str) -> tuple[str, str, str]:

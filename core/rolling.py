@@ -222,7 +222,7 @@ def undo(
     end(promotion)
     if not way_back(session, promotion):
         sentence = (
-            f"{_ended(why)} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
+            f"{ended(why)} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
             f"holds {promotion.version.version}. A person must look."
         )
         if promotion.state == State.VERIFYING:
@@ -233,9 +233,9 @@ def undo(
     next_back(session, promotion, queue, now)
 
 
-def _ended(words: str) -> str:
-    """What a person gave as reason, so that another sentence may follow."""
-    return words if words.endswith((".", "!", "?")) else f"{words}."
+def ended(words: str) -> str:
+    """Words from outside as a sentence, so that another may follow; nothing stays nothing."""
+    return f"{words}." if words and not words.endswith((".", "!", "?")) else words
 
 
 def way_back(session: Session, promotion: PromotionRow) -> list[Champion]:
@@ -269,16 +269,15 @@ def next_back(session: Session, promotion: PromotionRow, queue: DeploymentQueue,
 def back_again(session: Session, promotion: PromotionRow, now: datetime) -> None:
     """Every member of a bundle that could be put back was asked for: the promotion ends, and says what came of it."""
     acts, back = _acts(session, promotion, back=False), _acts(session, promotion, back=True)
-    cause = next((each for each in acts if each.state != D.SUCCEEDED and each.message), None)
     done = [_named(each) for each in back if each.state == D.SUCCEEDED]
     lost = [f"{_named(each)} could not be put back: {each.message}" for each in back if each.state != D.SUCCEEDED]
     known = {each.version.model_id for each in back}
     left = {each.version.model_id: each for each in acts if _moved(each) and each.version.model_id not in known}
     lost += [f"Nothing served before {_named(each)}, which the deploy target still holds." for each in left.values()]
-    said = f"{_named(cause)} was not taken: {cause.message} " if cause else ""
-    said += f"{' and '.join(done)} {'serves' if len(done) == 1 else 'serve'} again." if done else ""
+    said = f"{' and '.join(done)} {'serves' if len(done) == 1 else 'serve'} again." if done else ""
     event = Event.BROKE if lost else Event.ROLLBACK_SUCCEEDED
-    sentence = f"{said} {' '.join(lost)}{' A person must look.' if lost else ''}".strip()
+    must = "A person must look." if lost else ""
+    sentence = " ".join(filter(None, (ended(promotion.end_reason), said, *lost, must)))
     transition(session, promotion, State.ROLLING_BACK, event, BATON, now, sentence)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from core import rolling
+from core import members, rolling
 from core.domain.errors import Conflict, NotAllowed
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, State
@@ -102,20 +102,18 @@ class Rollouts:
             rollout, stage = promotion.rollout, Stage.from_rules(promotion.rules)
             if rollout is None or rollout.progress is None or stage.rollout.analysis is None:
                 return None
-            serving = store.champion(session, promotion.model_id, promotion.stage)
-            subject = Subject(
-                promotion.model.name,
-                promotion.stage,
-                promotion.version.version,
-                serving.version.version if serving else "",
-                champion_serves=rollout.traffic < 100,
-            )
-            progress = Progress.from_json(rollout.progress)
+            parts = members.watched(session, promotion, stage.rollout.analysis)
+            name, traffic, progress = promotion.stage, rollout.traffic, Progress.from_json(rollout.progress)
         wanted = stage.rollout.analysis
         if watching.next_look(wanted, progress) > now:
             return None
-        source = self.sources.get(wanted.source)
-        return take_looks(source, wanted, subject, now) if source is not None else {}
+        source, looks = self.sources.get(wanted.source), dict[str, Look]()
+        if source is None:
+            return looks
+        for part in parts:
+            subject = Subject(part.model, name, part.version, part.champion, champion_serves=traffic < 100)
+            looks |= take_looks(source, part.analysis, subject, now)
+        return looks
 
     def _decide(
         self,
@@ -125,8 +123,12 @@ class Rollouts:
         looks: dict[str, Look] | None,
         now: datetime,
     ) -> None:
-        stage = Stage.from_rules(promotion.rules)
-        wanted = stage.rollout.analysis
+        if rollout.abort:  # asked for under an earlier release, which left the way back to the clock
+            rolling.undo(session, promotion, self.queue, Event.ROLLBACK_REQUESTED, rollout.abort, now)
+            return
+        wanted = Stage.from_rules(promotion.rules).rollout.analysis
+        if wanted is not None:
+            wanted = watching.whole(wanted, members.watched(session, promotion, wanted))
         verdict = None
         if wanted is not None and rollout.progress is not None:
             verdict = self._observe(session, promotion, rollout, wanted, looks, now)

@@ -7,18 +7,21 @@ early, that found nothing, or whose last look had no answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from core.policy.measuring import measure
 from core.policy.numbers import number
+from core.policy.queries import holes, is_outline
 from core.policy.readings import Counting, Look, Measured, Standing
 from core.policy.rollout import Analysis, AnalysisMetric
 
 #: As many looks at a metric are remembered with their sentences.
 REMEMBERED = 10
+#: More metrics than this are counted on the card, not named.
+NAMED = 6
 
 Judge = Callable[[AnalysisMetric, "Watched"], tuple[Standing, str]]
 
@@ -96,6 +99,58 @@ class AnalysisVerdict:
     standing: Standing
     sentence: str
     metrics: tuple[MetricVerdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The part of an analysis that is asked of one version; `champion` is what served before it, "" for nothing."""
+
+    model: str
+    version: str
+    champion: str
+    analysis: Analysis
+
+
+def watches(
+    analysis: Analysis, model: str, version: str, champion: str, members: Iterable[tuple[str, str, str]] = ()
+) -> tuple[Watch, ...]:
+    """What is asked of whom. `members` are a bundle's, as `(model, version, champion)`.
+
+    Of a bundle, a metric whose queries name a version or a model is asked of every member, and named after it; any other
+    is asked once. A member that serves already has nobody to be compared with: its bounds alone are watched.
+    """
+    listed = tuple(members)
+    if not listed:
+        return (Watch(model, version, champion, analysis),)
+    about_members = [metric for metric in analysis.metrics if _names_a_member(metric)]
+    once = tuple(metric for metric in analysis.metrics if metric not in about_members)
+    found = [Watch(model, version, champion, analysis.model_copy(update={"metrics": once}))] if once else []
+    for name, mine, served in listed:
+        wanted = (_alone(metric) if served == mine else metric for metric in about_members)
+        metrics = tuple(
+            metric.model_copy(update={"name": f"{name} {mine}: {metric.name}"})
+            for metric in wanted
+            if metric is not None
+        )
+        if metrics:
+            found.append(Watch(name, mine, served, analysis.model_copy(update={"metrics": metrics})))
+    return tuple(found)
+
+
+def whole(analysis: Analysis, parts: Iterable[Watch]) -> Analysis:
+    """The analysis over everything that is watched: what fails of one part fails the rollout."""
+    return analysis.model_copy(update={"metrics": tuple(metric for part in parts for metric in part.analysis.metrics)})
+
+
+def _names_a_member(metric: AnalysisMetric) -> bool:
+    return any(is_outline(query) or holes(query) - {"stage"} for query in metric.queries)
+
+
+def _alone(metric: AnalysisMetric) -> AnalysisMetric | None:
+    """A metric without its comparison; None where it has no bound beside it."""
+    if metric.at_least is None and metric.at_most is None:
+        return None
+    return metric.model_copy(update={"compared_to": None, "no_worse_by": 0.0, "tolerance": 1.0, "first": "allow"})
 
 
 def begin(analysis: Analysis, now: datetime) -> Progress:
@@ -219,7 +274,7 @@ def _overall(progress: Progress, metrics: tuple[MetricVerdict, ...]) -> Analysis
     if not deciding:
         return AnalysisVerdict(Standing.INCONCLUSIVE, "Nothing that decides is watched.", metrics)
     worst = min(deciding, key=lambda each: _WORST_FIRST.index(each.standing))
-    names = ", ".join(each.name for each in deciding)
+    names = ", ".join(each.name for each in deciding) if len(deciding) <= NAMED else f"{len(deciding)} metrics"
     if worst.standing is Standing.RUNNING:
         said = f"Watching {names}; {_times(progress.looks, 'look')} so far, and no limit is passed."
     elif worst.standing is Standing.PASSED:

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.model import DeploymentState, State
 from core.domain.views import PromotionView
+from core.policy.analysis import watches, whole
 from core.policy.comparison import Edge, said, unit
 from core.policy.numbers import exact, number
 from core.policy.readings import Standing
@@ -83,6 +84,8 @@ def over_time(view: PromotionView, looks: Sequence[TakenLook]) -> Timeline | Non
         return None
     moved = _moves(view)
     began = min([looks[0].at, *(at for at, _ in moved)])
+    members = [(each.model, each.version, each.champion or "") for each in view.members]
+    wanted = whole(wanted, watches(wanted, view.model, view.version.version, "", members))
     panels = [_panel(metric, looks, began) for metric in wanted.metrics]
     panels = [each for each in panels if each.points]
     if not panels:
@@ -103,11 +106,14 @@ def over_time(view: PromotionView, looks: Sequence[TakenLook]) -> Timeline | Non
 
 
 def _moves(view: PromotionView) -> list[tuple[datetime, int]]:
-    """When the candidate got how much of the traffic."""
+    """When the candidate got how much of the traffic; of a bundle, when the last of its members did."""
+    taking = [each for each in view.members if each.turn is not None]
+    last = max(taking, key=lambda each: each.turn or 0, default=None)
+    what = (last.model, last.version) if last else (view.model, view.version.version)
     return [
         (each.finished_at, each.traffic)
         for each in view.deployments
-        if each.finished_at and each.state is DeploymentState.SUCCEEDED and each.version == view.version.version
+        if each.finished_at and each.state is DeploymentState.SUCCEEDED and (each.model, each.version) == what
     ]
 
 

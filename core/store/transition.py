@@ -34,6 +34,8 @@ def transition(
     if target is None:
         raise ValueError(f"no arrow {event} from {expected}")
     values: dict[str, Any] = {"state": target.value, "updated_at": at}
+    if target is State.ROLLING_BACK:
+        values |= {"end_reason": reason}  # why it ends, though it has not ended yet
     if target in ENDS:
         values |= {"ended_at": at, "end_reason": reason, "ended_by": str(actor), "ended_by_name": actor.name}
     changed = session.execute(

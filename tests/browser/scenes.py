@@ -163,7 +163,13 @@ def _declined(baton: Baton) -> Iterator[View]:
     assert baton.api("POST", f"/promotions/{ref_of(message)}/cancel", reason="the wrong one").status_code == 200
     first = f"Stopped and put back: {MODEL} 9 in production"
     baton.card(first)
-    yield card("rolled-back", "Stopped half way; the champion is back.", message, first, "The champion is back in full")
+    yield card(
+        "rolled-back",
+        "Stopped half way; the champion is back.",
+        message,
+        first,
+        "stopped it: the wrong one. 9 was taken back",
+    )
 
 
 def _gates(baton: Baton) -> Iterator[View]:

@@ -178,8 +178,8 @@ def test_abort_with_nothing_to_go_back_to_says_so(staging: Staging, receiver: Re
     row = staging.await_end(deployment)
     assert row.promotion.state == "failed"
     assert row.promotion.end_reason == (
-        "It was stopped (wrong version), but nothing served production before it, so there is nothing to put back: "
-        "prod-hook may hold a half-done deployment."
+        "wrong version. Nothing served production before it, so there is nothing to put back; "
+        "prod-hook may hold a half-done deployment. A person must look."
     )
 
 
@@ -192,7 +192,7 @@ def test_abort_that_cannot_be_put_back_calls_for_a_person(staging: Staging, rece
     row = staging.await_end(deployment)
     assert row.promotion.state == "errored"
     assert row.promotion.end_reason == (
-        "Putting 6 back failed: prod-hook refused it: it answered 403. A person must look at what is served."
+        "wrong one. Putting 6 back failed: prod-hook refused it: it answered 403. A person must look at what is served."
     )
 
 

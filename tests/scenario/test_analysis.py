@@ -10,6 +10,8 @@ import pytest
 
 from bot.local_slack.person import Json, labels, shown_text
 from tests.integration.test_prometheus_source import FakePrometheus, vector
+from tests.scenario.test_bundles import REFUSE, asked, put_together, serving
+from tests.scenario.test_bundles import acts as bundle_acts
 from tests.scenario.test_rollouts import acts
 from tests.scenario.world import MODEL, POLICY, Baton, wait
 
@@ -37,7 +39,8 @@ class Model:
         if self.down:
             return 503, {"status": "error", "errorType": "unavailable", "error": "starting up"}
         version = query.partition('version="')[2].partition('"')[0]
-        rate = self.rates.get(version)
+        model = query.partition('model="')[2].partition('"')[0]
+        rate = self.rates.get(f"{model} {version}".strip())
         return 200, vector() if rate is None else vector(str(rate))
 
 
@@ -78,7 +81,7 @@ def test_bad_numbers_bring_the_champion_back_and_the_card_says_why(baton: Baton,
     baton.card(f"{MODEL} 6 is champion of production")
     begun(baton, "7")
     ended = shown_text(baton.card(f"Stopped and put back: {MODEL} 7 in production"))
-    assert "6 serves again" in ended
+    assert "error_rate is 0.09, at most 0.02 is allowed. 7 was taken back; 6 serves again." in ended
     assert acts(baton)[-1] == ("rollback", 100, "6")
     assert baton.champion() == "6"
     story = wait(lambda: baton.story(baton.card("Stopped and put back")), "the story")
@@ -105,3 +108,41 @@ def test_a_source_that_is_down_never_moves_it_on(baton: Baton, model: Model) -> 
     assert [each[1] for each in acts(baton)] == [5]
     baton.click(baton.bob, card, "Continue")
     wait(lambda: [each[1] for each in acts(baton)] == [5, 100], "the next step")
+
+
+class TestBundles:
+    """Every member is watched by its own name and version."""
+
+    @pytest.fixture
+    def policy(self, prometheus: FakePrometheus) -> str:
+        watched = ROLLOUT.replace('errors{version="{{version}}"}', 'errors{model="{{model}}",version="{{version}}"}')
+        text = REFUSE.replace("    rollback: {allowed: [on-call]}", watched + "    rollback: {allowed: [on-call]}")
+        return f'{text}sources:\n  prometheus: {{type: prometheus, url: "{prometheus.url}"}}\n'
+
+    def test_each_member_is_measured_and_one_that_fails_takes_them_all_back(self, baton: Baton, model: Model) -> None:
+        model.rates = {"embedder 6": 0.01, "ranker 3": 0.01, "embedder 7": 0.01, "ranker 4": 0.09}
+        put_together(baton, "1", "6", "3")
+        baton.approve(asked(baton, "search 1 to production"))
+        baton.card("search 1 is champion of production")
+        assert {'errors{model="embedder",version="6"}', 'errors{model="ranker",version="3"}'} == set(model.asked)
+
+        put_together(baton, "2", "7", "4")
+        baton.approve(asked(baton, "search 2 to production"))
+
+        card = baton.card("Stopped and put back: search 2 in production")
+        assert "ranker 3 and embedder 6 serve again." in shown_text(card)
+        assert "ranker 4: error_rate is 0.09, at most 0.02 is allowed." in shown_text(card)
+        assert serving(baton) == ("1", "6", "3")
+        assert [each[:2] for each in bundle_acts(baton)[-2:]] == [("rollback", "ranker 3"), ("rollback", "embedder 6")]
+
+    def test_a_member_without_data_holds_them_all_and_the_question_names_it(self, baton: Baton, model: Model) -> None:
+        model.rates = {"embedder 6": 0.01}
+        put_together(baton, "1", "6", "3")
+        baton.approve(asked(baton, "search 1 to production"))
+
+        card = baton.card("*Somebody must say how to go on:*")
+
+        assert "ranker 3: error_rate cannot be judged. Of the candidate: no series answers the query." in (
+            shown_text(card)
+        )
+        assert serving(baton) == (None, None, None)

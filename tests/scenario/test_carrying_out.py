@@ -110,7 +110,7 @@ def test_cancelling_under_way_puts_the_champion_back(baton: Baton) -> None:
     assert baton.api("POST", "/promotions/P-2/cancel", reason="wrong one").status_code == 200
 
     shown = shown_text(baton.card("Stopped and put back: fraud-detector 7 in production"))
-    assert "7 was taken back; 6 serves again." in shown
+    assert "ci stopped it: wrong one. 7 was taken back; 6 serves again." in shown
     last = baton.receiver.await_hooks(3)[2]
     assert (last.data["action"], last.data["model"]["version"]) == ("rollback", "6")
     assert baton.reigns() == [("6", True)]

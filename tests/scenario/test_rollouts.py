@@ -74,7 +74,8 @@ class TestCanary:
         card = begun(baton)
         baton.server.scheduler.remove_job("rollouts")  # which may be waiting for a slow Prometheus: nobody waits for it
         baton.click(baton.bob, card, "Roll back")
-        baton.card(f"Stopped and put back: {MODEL} 7 in production")
+        ended = shown_text(baton.card(f"Stopped and put back: {MODEL} 7 in production"))
+        assert "bob stopped it. 7 was taken back; 6 serves again." in ended
         assert acts(baton)[-1] == ("rollback", 100, "6")
         assert baton.champion() == "6"
         assert "Continue now" not in labels(baton.card("Stopped and put back"))
@@ -104,7 +105,7 @@ class TestCanary:
         )
         baton.click(baton.bob, card, "Continue now")
         ended = shown_text(baton.card(f"Stopped and put back: {MODEL} 7 in production"))
-        assert "6 serves again" in ended
+        assert "prod-hook refused it: it answered 400: no room. 7 was taken back; 6 serves again." in ended
         assert acts(baton)[-1] == ("rollback", 100, "6")
 
     def test_a_stop_holds_the_traffic_where_it_is(self, baton: Baton) -> None:

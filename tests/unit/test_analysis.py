@@ -14,7 +14,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.policy.analysis import AnalysisVerdict, Progress, begin, conclude, next_look, observe, resume, verdict
+from core.policy.analysis import (
+    AnalysisVerdict,
+    Progress,
+    begin,
+    conclude,
+    next_look,
+    observe,
+    resume,
+    verdict,
+    watches,
+    whole,
+)
 from core.policy.gates import FIRST_ALLOWED, FIRST_DENIED
 from core.policy.measuring import AT_REST, BEGAN, is_asked
 from core.policy.readings import Look, Missing, Reading, Rival, Standing, Unanswered, Value
@@ -403,3 +414,49 @@ def test_every_key_is_in_the_reference_with_its_default(part: type[Analysis | An
         assert key in said
         if isinstance(field.default, int | float) and key not in ("no_worse_by", "lower_is_better"):
             assert said[key] == f"`{json.dumps(field.default).removesuffix('.0')}`"
+
+
+# -- bundles -----------------------------------------------------------------------------------------------------
+
+MEMBERS = [("embedder", "7", "6"), ("ranker", "3", "3"), ("speller", "1", "")]
+
+
+def test_a_bundles_metrics_are_asked_of_each_member_and_named_after_it() -> None:
+    whole_thing = {"name": "errors_in_all", "query": "sum(rate)", "at_most": 0.1}
+    both = LATENCY | {"name": "p95", "at_most": 80}
+    found = watches(analysis(RATE, LATENCY, both, whole_thing), "search", "2", "1", MEMBERS)
+
+    assert [(each.model, each.version, each.champion) for each in found] == [("search", "2", "1"), *MEMBERS]
+    assert [[metric.name for metric in each.analysis.metrics] for each in found] == [
+        ["errors_in_all"],
+        ["embedder 7: error_rate", "embedder 7: p99", "embedder 7: p95"],
+        ["ranker 3: error_rate", "ranker 3: p95"],  # it serves already: there is nobody to compare it with
+        ["speller 1: error_rate", "speller 1: p99", "speller 1: p95"],
+    ]
+    assert [metric.compared_to for metric in found[2].analysis.metrics] == [None, None]
+
+
+def test_one_member_that_fails_fails_the_rollout_and_is_named() -> None:
+    given = analysis(RATE)
+    together = whole(given, watches(given, "search", "2", "1", MEMBERS))
+    looks = {metric.name: look(0.01) for metric in together.metrics}
+    good = observe(together, begin(given, NOW), looks, NOW)
+    assert conclude(together, good, complete=True).standing is PASSED
+
+    bad = verdict(together, observe(together, good, looks | {"ranker 3: error_rate": look(0.09)}, NOW))
+    assert (bad.standing, bad.sentence) == (FAILED, "ranker 3: error_rate is 0.09, at most 0.02 is allowed.")
+    lost = observe(together, good, looks | {"embedder 7: error_rate": look(Missing("no series."))}, NOW)
+    assert verdict(together, lost).sentence == ("embedder 7: error_rate cannot be judged. Of the candidate: no series.")
+
+
+def test_a_version_alone_is_watched_under_its_own_name_as_ever() -> None:
+    given = analysis(RATE, LATENCY)
+    (only,) = watches(given, "fraud", "7", "6")
+    assert (only.model, only.version, only.champion, only.analysis) == ("fraud", "7", "6", given)
+
+
+def test_the_longest_names_of_model_and_metric_fit_together() -> None:
+    given = analysis(RATE | {"name": "e" * 80})
+    together = whole(given, watches(given, "b", "1", "", [("m" * 200, "v" * 100, "")]))
+    seen = observe(together, begin(given, NOW), {together.metrics[0].name: look(0.01)}, NOW)
+    assert conclude(together, seen, complete=True).standing is PASSED

@@ -201,7 +201,7 @@ ANALYSIS: Json = {
 def deployment(traffic: int, minutes: int, which: str = "7") -> DeploymentView:
     at = NOW + timedelta(minutes=minutes)
     return DeploymentView(
-        traffic, 12, "deploy", "hook", DeploymentState.SUCCEEDED, which, "6", "k", at, at, None, at, "", "", "", 1, "", traffic
+        traffic, 12, "deploy", "hook", DeploymentState.SUCCEEDED, which, "6", "k", at, at, None, at, "", "", "", 1, "", traffic, view().model
     )  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def first_sentence(view: PromotionView) -> str:
         State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
         State.DEPLOYING: rollout.standing(view) or _awaited(view),
         State.VERIFYING: "It is deployed and being verified.",
-        State.ROLLING_BACK: "The champion is being put back.",
+        State.ROLLING_BACK: f"The champion is being put back. {reason}".strip(),
         State.SUCCEEDED: f"It took over from {_previous(view)}."
         if view.champion
         else "It is the first champion there.",
@@ -189,7 +189,7 @@ def first_sentence(view: PromotionView) -> str:
         State.SUPERSEDED: f"{reason}.",
         State.FAILED: reason,
         State.ERRORED: reason if "A person must look" in reason else f"{reason} A person must look.",
-        State.ROLLED_BACK: f"The champion is back in full. {reason}",
+        State.ROLLED_BACK: reason,
     }
     return said[view.state]
 

@@ -42,7 +42,7 @@ def standing(view: PromotionView) -> str:
 
 
 def _under_way(view: PromotionView) -> RolloutView | None:
-    return None if not view.active or view.state is State.APPROVED else view.rollout
+    return view.rollout if view.state in (State.DEPLOYING, State.VERIFYING) else None
 
 
 def bar(percent: int) -> str:
