@@ -74,6 +74,7 @@ class Server:
         self.http.stop()
         if self.scheduler.running:
             self.scheduler.shutdown(wait=True)
+        self.services.rollouts.close()
         self.services.engine.stop()
         self.services.messages.pictures.stop()
         self.services.messages.stop()

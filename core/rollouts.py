@@ -5,7 +5,9 @@ it, and a look that somebody else overtook changes nothing.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 AT_ONCE = 200
+#: So many rollouts have their queries asked at a time: a source that hangs takes its time over each.
+LOOKING = 8
 LIVE = ("holding", "verifying", "asking")
 #: How much longer "wait longer" is where neither the step nor the policy says.
 LONGER = timedelta(minutes=10)
@@ -49,26 +53,47 @@ class Rollouts:
         self.database = promotions.database
         self.queue = promotions.queue
         self.sources = sources
+        self._lookers = ThreadPoolExecutor(LOOKING, "rollouts")
+        self._looked_at: set[int] = set()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Begin no more looks, and wait for those under way."""
+        self._lookers.shutdown(cancel_futures=True)
 
     # -- the clock -----------------------------------------------------------------------------------------------
 
     def tick(self, now: datetime) -> list[int]:
-        """Look at every rollout that is due; the promotions that were looked at."""
+        """Look at every rollout that is due; the promotions that are.
+
+        Where a source must be asked that is done beside, so that one that hangs holds up nobody else.
+        """
         with self.database.read() as session:
-            due = list(
-                session.scalars(
-                    select(RolloutRow.promotion_id)
-                    .where(RolloutRow.due_at <= now, RolloutRow.phase.in_(LIVE), _unclaimed(now))
-                    .order_by(RolloutRow.due_at)
-                    .limit(AT_ONCE)
-                )
-            )
-        for promotion_id in due:
-            try:
-                self._look(promotion_id, now)
-            except Exception:  # one broken rollout must not hold up the others; it is due again when its lease ends
-                log.exception("P-%s: its rollout could not be looked at", promotion_id)
-        return due
+            due = session.execute(
+                select(RolloutRow.promotion_id, RolloutRow.progress.is_not(None).label("watched"))
+                .where(RolloutRow.due_at <= now, RolloutRow.phase.in_(LIVE), _unclaimed(now))
+                .order_by(RolloutRow.due_at)
+                .limit(AT_ONCE)
+            ).all()
+        for each in due:
+            with self._lock:
+                if each.promotion_id in self._looked_at:
+                    continue
+                self._looked_at.add(each.promotion_id)
+            if each.watched:
+                self._lookers.submit(self._try, each.promotion_id, now)
+            else:
+                self._try(each.promotion_id, now)
+        return [each.promotion_id for each in due]
+
+    def _try(self, promotion_id: int, now: datetime) -> None:
+        try:
+            self._look(promotion_id, now)
+        except Exception:  # one broken rollout must not hold up the others; it is due again when its lease ends
+            log.exception("P-%s: its rollout could not be looked at", promotion_id)
+        finally:
+            with self._lock:
+                self._looked_at.discard(promotion_id)
 
     def _look(self, promotion_id: int, now: datetime) -> None:
         with self.database.note() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Model:
     def __init__(self) -> None:
         self.rates: dict[str, float | str | None] = {}
         self.down = False
+        self.hangs = ""  #: a version of which nothing is said until `let_go`
+        self.let_go = threading.Event()
         self.asked: list[str] = []
 
     def answer(self, query: str) -> tuple[int, Any]:
@@ -40,13 +43,17 @@ class Model:
             return 503, {"status": "error", "errorType": "unavailable", "error": "starting up"}
         version = query.partition('version="')[2].partition('"')[0]
         model = query.partition('model="')[2].partition('"')[0]
+        if version == self.hangs:
+            self.let_go.wait(60)
         rate = self.rates.get(f"{model} {version}".strip())
         return 200, vector() if rate is None else vector(str(rate))
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model()
+def model() -> Iterator[Model]:
+    made = Model()
+    yield made
+    made.let_go.set()
 
 
 @pytest.fixture
@@ -108,6 +115,37 @@ def test_a_source_that_is_down_never_moves_it_on(baton: Baton, model: Model) -> 
     assert [each[1] for each in acts(baton)] == [5]
     baton.click(baton.bob, card, "Continue")
     wait(lambda: [each[1] for each in acts(baton)] == [5, 100], "the next step")
+
+
+class TestHanging:
+    """A look of eight queries, each of which is given up after 10 s."""
+
+    @pytest.fixture
+    def policy(self, policy: str) -> str:
+        metric = next(line for line in ROLLOUT.splitlines(keepends=True) if "error_rate" in line)
+        return policy.replace(metric, "".join(metric.replace("error_rate", f"error_rate_{each}") for each in range(8)))
+
+    def test_a_source_that_hangs_holds_up_neither_the_way_back_nor_anybody_else(
+        self, baton: Baton, model: Model
+    ) -> None:
+        model.rates = {"6": 0.01, "7": 0.01, "8": 0.01}
+        begun(baton, "6")
+        baton.card(f"{MODEL} 6 is champion of production")
+        model.hangs = "7"
+        begun(baton, "7")
+        card = wait(lambda: next((m for m in baton.cards() if "Roll back" in labels(m)), None), "the first step")
+        wait(lambda: 'errors{version="7"}' in model.asked, "the question that hangs")
+
+        baton.register("8", "churn")
+        said = baton.command(baton.alice, "/promote churn 8 to production")
+        baton.approve(baton.card(str(said["text"]).partition(":")[0]))
+        baton.card("churn 8 is champion of production")
+        baton.click(baton.bob, card, "Roll back")
+
+        ended = shown_text(baton.card(f"Stopped and put back: {MODEL} 7 in production"))
+        assert "bob stopped it. 7 was taken back; 6 serves again." in ended
+        assert not model.let_go.is_set()
+        model.let_go.set()
 
 
 class TestBundles:
