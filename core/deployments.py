@@ -22,11 +22,12 @@ from sqlalchemy.orm import Session
 from core import rolling
 from core.domain.errors import BadInput, Conflict, NotFound
 from core.domain.lifecycle import Event
-from core.domain.model import Actor, DecisionKind, DeploymentState, State
+from core.domain.model import Actor, DecisionKind, DeploymentState, Kind, State
 from core.domain.views import DeploymentView
 from core.engine import Durable
 from core.evaluation import Evaluation
 from core.outcomes import ENDED, Outcomes, ended_sentence
+from core.policy.stages import Stage
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
 from core.store.database import Database
 from core.store.reports import of_another
@@ -343,4 +344,17 @@ def _order(row: DeploymentRow) -> Order:
         # Deployments of one model and stage run one after the other, so their numbers rise; room for steps of one.
         seq=row.id * 1000 + row.seq,
         traffic=row.traffic,
+        keep_previous_until=_kept_until(row),
     )
+
+
+def _kept_until(row: DeploymentRow) -> datetime | None:
+    """Until when at least the version that loses its traffic must be able to take over again, counted from the latest
+    moment at which the target may report; None where it loses none, or is what is being taken back.
+    """
+    promotion, at_all = row.promotion, row.traffic == 100 and row.previous_version_id is not None
+    if not at_all or row.action == "rollback" or promotion.kind != Kind.PROMOTION or row.deadline is None:
+        return None
+    stage = Stage.from_rules(promotion.rules)
+    watched = stage.verify.for_ if stage.verify else timedelta(0)
+    return row.deadline + watched + (stage.rollout.keep or timedelta(0))

@@ -146,10 +146,11 @@ class Analysis(Part):
 
 
 class Rollout(Part):
-    """How a version gets its traffic."""
+    """How a version gets its traffic. `keep`: how long after the last switch the old one stays ready to take over."""
 
     strategy: Literal["all_at_once", "canary", "blue_green"] = "all_at_once"
     steps: tuple[Step, ...] = ()
+    keep: Duration | None = None
     analysis: Analysis | None = None
 
     @model_validator(mode="after")

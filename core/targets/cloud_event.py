@@ -30,6 +30,7 @@ class Order:
     seq: int
     traffic: int = 100
     bundle: tuple[str, str] | None = None  #: (model, version) of what the version is a member of
+    keep_previous_until: datetime | None = None  #: None where nothing is switched away from `previous`
 
 
 def requested(order: Order, public_url: str) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def requested(order: Order, public_url: str) -> dict[str, Any]:
             "approved_by": list(order.approved_by[:MOST_APPROVERS]),
             "callback_url": f"{public_url}/api/v1/deployments/{order.deployment}/status",
             "expires_at": _moment(order.expires_at) if order.expires_at else None,
+            "keep_previous_until": _moment(order.keep_previous_until) if order.keep_previous_until else None,
             "seq": order.seq,
         }
         | ({"bundle": {"name": order.bundle[0], "version": order.bundle[1]}} if order.bundle else {}),

@@ -93,7 +93,7 @@ class Staging:
             promotion = PromotionRow(
                 kind=kind, state="approved", model_id=candidate.model_id, version_id=candidate.id, stage=STAGE,
                 champion_version_id=serving.version_id if serving else None, requester="user:U01ALICE",
-                requester_name="Alice", reason="better", rules={}, policy_version="p1", verdicts=[],
+                requester_name="Alice", reason="better", rules={"name": STAGE}, policy_version="p1", verdicts=[],
                 evidence_digest="e1", created_at=now(), updated_at=now(),
             )  # fmt: skip
             promotion.decisions.append(

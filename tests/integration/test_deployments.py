@@ -47,6 +47,7 @@ def test_success_by_answer_makes_the_champion(staging: Staging, receiver: Receiv
         "approved_by": ["U02BOB"],
         "callback_url": f"{PUBLIC}/api/v1/deployments/D-{deployment}/status",
         "expires_at": hook.data["expires_at"],
+        "keep_previous_until": hook.data["expires_at"],
         "seq": deployment * 1000,
     }
     assert hook.event["source"] == PUBLIC

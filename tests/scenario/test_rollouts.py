@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -216,8 +216,20 @@ class TestVerify:
 class TestBlueGreen:
     @pytest.fixture
     def policy(self) -> str:
-        return rolled_out("    rollout: {strategy: blue_green}\n")
+        return rolled_out("    rollout: {strategy: blue_green, keep: 2h}\n", "    verify: {for: 1s}\n")
 
     def test_it_is_deployed_beside_without_traffic_and_then_switched(self, baton: Baton) -> None:
         baton.promoted("7")
         assert acts(baton) == [("deploy", 0, "7"), ("set_traffic", 100, "7")]
+
+    def test_the_act_that_switches_says_until_when_the_old_one_must_be_kept(self, baton: Baton) -> None:
+        baton.promoted("6")
+        baton.promoted("7")
+        offer = baton.command(baton.bob, f"/rollback {MODEL} production because it burns")
+        baton.click(baton.bob, offer, "Roll back to 6")
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+
+        _, first, beside, switch, back = baton.receiver.hooks
+        assert [each.data["keep_previous_until"] for each in (first, beside, back)] == [None, None, None]
+        until, reported = (datetime.fromisoformat(switch.data[key]) for key in ("keep_previous_until", "expires_at"))
+        assert until - reported == timedelta(hours=2, seconds=1)  # keep and verify, from the latest report on
