@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -51,18 +51,10 @@ class Judgement:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """What the stage's gates find; of a bundle, what they find of each member beside its own champion."""
-        if not self.members or not self.stage.gates:
+        if not self.members:
             return gates.evaluate(self.stage.gates, self.candidate, self.champion, self.looks)
-        return tuple(
-            replace(
-                each,
-                model=member.candidate.model,
-                gate=f"{member.candidate.model}: {each.gate}",
-                sentence=f"{member.candidate.model} {member.candidate.version}: {each.sentence}",
-            )
-            for member in self.members
-            for each in gates.evaluate(self.stage.gates, member.candidate, member.champion, self.looks)
-        )
+        pairs = [(each.candidate, each.champion) for each in self.members]
+        return gates.evaluate_members(self.stage.gates, pairs, self.looks)
 
     def evidence(self) -> evidence.Facts:
         """What a yes would be given to."""

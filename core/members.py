@@ -94,43 +94,13 @@ def blockers(
     members: dict[str, str] | None = version.members
     found = list(bundles.unfit(name, version.version, policy.bundles.get(name), members))
     if not found:
-        found += _barred(session, policy, name, version.version, members or {}, stage)
-        found += _held(session, name, version.version, members or {}, stage) if by_itself else []
+        made = bundles.Made(name, version.version, members or {}, stage, policy.stage_names)
+        found += bundles.barred(made, lambda model: barriers.standing(session, model), by_itself)
         changed = members if members else {name: version.version}
         serving = champions(session, stage, bundles.partners(policy.bundles, changed))
         who = f"{name} {version.version}" if members else ""
         found += bundles.ill_matched(policy.bundles, bundles.Move(stage, changed, serving, who))
     return found + list(_under_way(session, policy, name, stage, mine))
-
-
-def _barred(
-    session: Session, policy: Policy, bundle: str, version: str, members: Mapping[str, str], stage: str
-) -> Iterator[Blocker]:
-    """A member's veto bars the bundle, and a member's stop holds it up."""
-    names = policy.stage_names
-    for model, mine in members.items():
-        path = f"{bundle} {version} → {model} {mine}"
-        for each in barriers.standing(session, model):
-            if each.kind == "veto" and each.version == mine:
-                if each.stage in names and stage in names and names.index(stage) < names.index(each.stage):
-                    continue
-                clears = f"Choose another version of {model}, or take it back with /promote unveto {model} {mine}."
-                yield Blocker("veto", model, True, f"{path} was vetoed by {each.by}: {each.reason}", clears)
-            elif each.kind == "stop" and each.model == model:
-                clears = f"Until /promote resume {model} is typed."
-                yield Blocker("stop", model, True, f"{path} is stopped by {each.by}: {each.reason}", clears, True)
-
-
-def _held(session: Session, bundle: str, version: str, members: Mapping[str, str], stage: str) -> Iterator[Blocker]:
-    """A member that was rolled back does not come back by itself in its bundle."""
-    for model, mine in members.items():
-        for each in barriers.standing(session, model):
-            if each.kind == "hold" and each.stage == stage:
-                sentence = f"{bundle} {version} → {model} {mine}: {model} was rolled back in {stage} ({each.by}: {each.reason})"
-                clears = (
-                    f"A person may promote it deliberately in Slack, or lift it with /promote release {model} {stage}."
-                )
-                yield Blocker("hold", stage, True, f"{sentence}, which holds automatic promotions.", clears)
 
 
 def _under_way(session: Session, policy: Policy, name: str, stage: str, mine: PromotionRow | None) -> Iterator[Blocker]:

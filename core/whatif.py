@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from core.policy.bundles import ruled
 from core.policy.schema import Policy
 from core.policy.whatif import Judged, judge
 from core.store import past
@@ -24,10 +25,11 @@ def judge_past(
     """
     with database.read() as session:
         model_id = model_row(session, model).id if model else None
+        beside = past.reigns(session, ruled(policy.bundles))
     before = None
     while limit > 0:
         with database.read() as session:
-            found = past.promotions(session, before, since, model_id, min(limit, CHUNK))
+            found = past.promotions(session, before, since, model_id, min(limit, CHUNK), beside)
         yield from (judge(policy, each, now) for each in found)
         if len(found) < CHUNK:
             return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from core.domain.model import Blocker
+from core.domain.model import Barrier, Blocker
 from core.policy.fields import Name, Part, shown, wrong
 from core.policy.ranges import Range, holds
 
@@ -212,6 +212,51 @@ def _need(rule: Need, move: Move) -> Iterator[Blocker]:
     else:
         sentence = f"{move.named(rule.needs)} does not do for {rule.member} {mine}, which serves {move.stage} and needs {wanted}."
     yield Blocker("conflict", rule.needs, True, sentence, f"Choose another version of {rule.member} or {rule.needs}.")
+
+
+def ruled(bundles: Mapping[str, Bundle]) -> set[str]:
+    """Every model that a rule speaks of."""
+    rules = [{each.member, each.with_} for bundle in bundles.values() for each in bundle.conflicts]
+    needs = [{each.member, each.needs} for bundle in bundles.values() for each in bundle.requires]
+    return set().union(*rules, *needs)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle's version, what it is made of, and the stage it is for, one of `stages`."""
+
+    name: str
+    version: str
+    members: Mapping[str, str]
+    stage: str
+    stages: Sequence[str]
+
+
+def barred(made: Made, standing: Callable[[str], Iterable[Barrier]], by_itself: bool = False) -> Iterator[Blocker]:
+    """A member's veto bars its bundle, and a member's stop holds it up; one that was rolled back does not come back in
+    its bundle where nobody is asked (`by_itself`). `standing` are a model's barriers.
+    """
+    for model, mine in made.members.items():
+        path = f"{made.name} {made.version} → {model} {mine}"
+        for each in standing(model):
+            if each.kind == "veto" and each.version == mine and _reaches(each.stage, made):
+                clears = f"Choose another version of {model}, or take it back with /promote unveto {model} {mine}."
+                yield Blocker("veto", model, True, f"{path} was vetoed by {each.by}: {each.reason}", clears)
+            elif each.kind == "stop" and each.model == model:
+                clears = f"Until /promote resume {model} is typed."
+                yield Blocker("stop", model, True, f"{path} is stopped by {each.by}: {each.reason}", clears, True)
+            elif by_itself and each.kind == "hold" and each.stage == made.stage:
+                sentence = f"{path}: {model} was rolled back in {made.stage} ({each.by}: {each.reason})"
+                clears = (
+                    f"A person may promote it deliberately in Slack, or lift it with "
+                    f"/promote release {model} {made.stage}."
+                )
+                yield Blocker("hold", made.stage, True, f"{sentence}, which holds automatic promotions.", clears)
+
+
+def _reaches(from_stage: str, made: Made) -> bool:
+    names = made.stages
+    return not (from_stage in names and made.stage in names and names.index(made.stage) < names.index(from_stage))
 
 
 def unfit(name: str, version: str, bundle: Bundle | None, members: Mapping[str, str] | None) -> Iterator[Blocker]:

@@ -7,6 +7,7 @@ inconclusive: no data is never a pass. Numbers are compared as they are written,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -48,6 +49,26 @@ def evaluate(
         else:
             verdicts.append(_same_dataset(gate, gates, candidate, champion))
     return tuple(verdicts) or (NO_GATES,)
+
+
+def evaluate_members(
+    gates: Sequence[Gate],
+    members: Iterable[tuple[ModelVersion, ModelVersion | None]],
+    looks: Mapping[str, Looked] = MappingProxyType({}),
+) -> tuple[Verdict, ...]:
+    """The verdicts on each member of a bundle beside its own champion; each names the member."""
+    if not gates:
+        return (NO_GATES,)
+    return tuple(
+        replace(
+            each,
+            model=candidate.model,
+            gate=f"{candidate.model}: {each.gate}",
+            sentence=f"{candidate.model} {candidate.version}: {each.sentence}",
+        )
+        for candidate, champion in members
+        for each in evaluate(gates, candidate, champion, looks)
+    )
 
 
 def overall(verdicts: Iterable[Verdict]) -> Outcome:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from core.domain.lifecycle import ENDS, Event
 from core.domain.model import Actor, Barrier, Blocker, Decision, DecisionKind, ModelVersion, Person, State
-from core.policy import approvals, eligibility, gates, occupancy
+from core.policy import approvals, bundles, eligibility, gates, occupancy
 from core.policy.eligibility import stamp
 from core.policy.features import Looked
 from core.policy.occupancy import Stretch
@@ -78,11 +78,21 @@ class PastBarrier:
 
 
 @dataclass(frozen=True)
+class Reign:
+    """One time of a model's version as champion of a stage; `until` is None while it is."""
+
+    version: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Past:
     """A promotion as it was. `moments` says when which audit event last happened to it, since it was last judged.
 
     `champion` is whom it was judged against; `decisions` are those that count; `stretches` are the candidate's times as
-    champion of any stage, in order of time.
+    champion of any stage, in order of time. `members` are a bundle's, each with its own champion; `beside` says who else
+    served the stage, by model.
     """
 
     id: int
@@ -99,6 +109,8 @@ class Past:
     stretches: Sequence[Stretch] = ()
     barriers: Sequence[PastBarrier] = ()
     looks: Mapping[str, Looked] = field(default_factory=dict)  #: what feature stores said then
+    members: Sequence[tuple[ModelVersion, ModelVersion | None]] = ()
+    beside: Mapping[str, Sequence[Reign]] = field(default_factory=dict)
 
     @property
     def deployed_at(self) -> datetime | None:
@@ -180,9 +192,13 @@ def _judge(policy: Policy, stage: Stage, past: Past, now: datetime) -> tuple[Fat
     """Its fate, and what follows the words for it."""
     unfrozen = stage.model_copy(update={"freeze": ()})  # a freeze refuses no request, and is costly to look up
     asked = eligibility.check(_facts(policy, unfrozen, past, past.asked_at, past.requester.kind == "user"))
+    by_itself = stage.approvals is not None and stage.approvals.automatic and past.requester.kind != "user"
+    asked += _of_bundles(policy, past, past.asked_at, by_itself)
     if refused := [each for each in asked if each.blocking and not each.waits]:
         return Fate.NOT_ELIGIBLE, _because(refused)
     verdicts = gates.evaluate(stage.gates, past.candidate, past.champion, past.looks)
+    if past.members:
+        verdicts = gates.evaluate_members(stage.gates, past.members, past.looks)
     if failing := [each.sentence for each in verdicts if each.decides]:
         return Fate.GATES_FAILED, f": {' '.join(failing)}"
     fate, why, approved_at = _decided(stage.approvals, past)
@@ -223,7 +239,8 @@ def _counting(rule: Approvals | None, past: Past) -> list[Decision]:
 
 def _carried_out(policy: Policy, stage: Stage, past: Past, at: datetime) -> tuple[Fate, str]:
     facts = _facts(policy, stage, past, at, deliberate=True)
-    standing = [each for each in (*eligibility.bars(facts), *eligibility.waits(facts)) if each.blocking]
+    of_bundles = _of_bundles(policy, past, at)
+    standing = [each for each in (*eligibility.bars(facts), *eligibility.waits(facts), *of_bundles) if each.blocking]
     if final := [each for each in standing if not each.waits]:
         return Fate.NOT_ELIGIBLE, _because(final)
     if not standing:
@@ -231,6 +248,29 @@ def _carried_out(policy: Policy, stage: Stage, past: Past, at: datetime) -> tupl
     ends = [each.until for each in standing if each.until is not None]
     until = f" until {stamp(max(ends))}" if len(ends) == len(standing) else ""
     return Fate.WAITS, f"{until}{_because(standing)}"
+
+
+def _of_bundles(policy: Policy, past: Past, at: datetime, by_itself: bool = False) -> list[Blocker]:
+    """What the policy's bundles put in the way, by those who served then. Who else was on the way then is not asked."""
+    model, version = past.candidate.model, past.candidate.version
+    members = {each.model: each.version for each, _ in past.members}
+    found = list(bundles.unfit(model, version, policy.bundles.get(model), members or None))
+    if found:
+        return found
+
+    def standing(of: str) -> list[Barrier]:
+        return [each.barrier for each in past.barriers if each.barrier.model == of and each.stood(at)]
+
+    made = bundles.Made(model, version, members, past.stage, policy.stage_names)
+    serving = {
+        other: reign.version
+        for other, reigns in past.beside.items()
+        for reign in reigns
+        if reign.since <= at and (reign.until is None or at < reign.until)
+    }
+    changed = members or {model: version}
+    move = bundles.Move(past.stage, changed, serving, f"{model} {version}" if members else "")
+    return [*bundles.barred(made, standing, by_itself), *bundles.ill_matched(policy.bundles, move)]
 
 
 def _because(blockers: Sequence[Blocker]) -> str:
@@ -245,7 +285,11 @@ def _facts(policy: Policy, stage: Stage, past: Past, at: datetime, deliberate: b
         stage_names=policy.stage_names,
         first_stage=policy.first_stage.name,
         served=occupancy.served(past.stretches, at),
-        barriers=[each.barrier for each in past.barriers if each.stood(at)],
+        barriers=[
+            each.barrier
+            for each in past.barriers
+            if each.barrier.model in ("", past.candidate.model) and each.stood(at)
+        ],
         registered_at=past.candidate.registered_at,
         deliberate=deliberate,
         now=at,

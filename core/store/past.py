@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, null, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, Decision, Kind, Measurement, ModelVersion, State
 from core.policy.occupancy import Stretch
-from core.policy.whatif import WAITS, Past, PastBarrier
+from core.policy.whatif import WAITS, Past, PastBarrier, Reign
 from core.store.feature_tables import looks_of
 from core.store.paper_tables import PapersRow
 from core.store.registry import lineage_from_json
@@ -47,12 +47,12 @@ _IDS: Any = bindparam("ids", expanding=True)
 _PROMOTIONS = (
     select(
         _P.c.id, _P.c.state, _P.c.stage, _P.c.requester, _P.c.requester_name, _P.c.requester_owner, _P.c.created_at,
-        _P.c.version_id,
-        _P.c.champion_version_id, _P.c.waiting_for, _M.c.name, _O.c.promotion_id.label("glass"),
+        _P.c.version_id, _P.c.champion_version_id, _P.c.waiting_for, _P.c.members, _M.c.name,
+        _O.c.promotion_id.label("glass"),
     )
     .join_from(_P, _M, _M.c.id == _P.c.model_id)
     .outerjoin(_O, _O.c.promotion_id == _P.c.id)
-    .where(_P.c.kind == Kind.PROMOTION.value, _P.c.members.is_(null()))  # a bundle is judged by its members
+    .where(_P.c.kind == Kind.PROMOTION.value)
     .order_by(_P.c.id.desc())
 )  # fmt: skip
 _DECISIONS = select(_D).where(_D.c.promotion_id.in_(_IDS), _D.c.void_at.is_(None)).order_by(_D.c.id)
@@ -70,11 +70,30 @@ _STRETCHES = (
     .where(_C.c.version_id.in_(_IDS))
     .order_by(_C.c.since, _C.c.id)
 )
+_REIGNS = (
+    select(_M.c.name, _C.c.stage, _V.c.version, _C.c.since, _C.c.until)
+    .join_from(_C, _M, _M.c.id == _C.c.model_id)
+    .join(_V, _V.c.id == _C.c.version_id)
+    .where(_M.c.name.in_(_IDS))
+    .order_by(_C.c.since, _C.c.id)
+)
 _BARRIERS = select(_B).where(_B.c.model.in_(_IDS)).order_by(_B.c.id)
 
 
+#: Who served a stage, by stage and then by model.
+Reigns = Mapping[str, Mapping[str, Sequence[Reign]]]
+
+
+def reigns(session: Session, models: Iterable[str]) -> Reigns:
+    """When which version of these models served which stage."""
+    found: dict[str, dict[str, list[Reign]]] = defaultdict(lambda: defaultdict(list))
+    for row in session.execute(_REIGNS, {"ids": list(models)}):
+        found[row.stage][row.name].append(Reign(row.version, row.since, row.until))
+    return found
+
+
 def promotions(
-    session: Session, before: int | None, since: datetime | None, model_id: int | None, limit: int
+    session: Session, before: int | None, since: datetime | None, model_id: int | None, limit: int, beside: Reigns
 ) -> list[Past]:
     """Promotions (no rollbacks), newest first, below id `before`, asked for since then, of one model."""
     query: Select[Any] = _PROMOTIONS.limit(limit)
@@ -84,16 +103,19 @@ def promotions(
         query = query.where(_P.c.created_at >= since)
     if model_id is not None:
         query = query.where(_P.c.model_id == model_id)
-    return list(_facts(session, session.execute(query).all()))
+    return list(_facts(session, session.execute(query).all(), beside))
 
 
-def _facts(session: Session, rows: Sequence[Any]) -> Iterator[Past]:
+def _facts(session: Session, rows: Sequence[Any], beside: Reigns) -> Iterator[Past]:
     ids = [row.id for row in rows]
     candidates = {row.version_id for row in rows}
-    versions = _versions(session, candidates | {row.champion_version_id for row in rows if row.champion_version_id})
+    members = [each for row in rows for each in row.members or ()]
+    wanted = candidates | {row.champion_version_id for row in rows}
+    wanted |= {each[key] for each in members for key in ("version_id", "champion_id")}
+    versions = _versions(session, wanted - {None})
     decisions, moments = _decisions(session, ids), _moments(session, ids)
     stretches = _stretches(session, candidates)
-    barriers = _barriers(session, {row.name for row in rows})
+    barriers = _barriers(session, {row.name for row in rows} | {each["model"] for each in members})
     looks = looks_of(session, ids)
     for row in rows:
         yield Past(
@@ -109,8 +131,17 @@ def _facts(session: Session, rows: Sequence[Any]) -> Iterator[Past]:
             held_up=bool(row.waiting_for),
             glass=row.glass is not None,
             stretches=stretches[row.version_id],
-            barriers=[*barriers[""], *barriers[row.name]],
+            barriers=[
+                found
+                for name in ("", row.name, *(each["model"] for each in row.members or ()))
+                for found in barriers[name]
+            ],
             looks=looks.get(row.id, {}),
+            members=[
+                (versions[each["version_id"]], versions[each["champion_id"]] if each["champion_id"] else None)
+                for each in row.members or ()
+            ],
+            beside=beside.get(row.stage, {}),
         )
 
 

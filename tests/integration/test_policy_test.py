@@ -60,9 +60,9 @@ GLASS = f"P-12 {MODEL} 11 → production: passed by glass; no policy judges that
 class Story:
     """What people did, at which hour of March 2024, in the real tables and by the real use cases."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy: str = POLICY) -> None:
         self.engine = Engine(database)
-        self.world = World(Settings.load({}), load(POLICY), database, self.engine)
+        self.world = World(Settings.load({}), load(policy), database, self.engine)
         self.decisions = Decisions(self.world.promotions)
 
     def at(self, day: int, hour: int = 9) -> None:
@@ -72,12 +72,16 @@ class Story:
     def stage(self, day: int, version: str, auc: float, model: str = MODEL, trained_by: str = "erin") -> None:
         """Registered, and brought to staging at once."""
         self.at(day)
+        self.register(model, version, auc, trained_by)
+        self.carry_out(self.world.promotions.request(ALICE, model, version, "staging", "").id)
+
+    def register(self, model: str, version: str, auc: float, trained_by: str = "erin") -> None:
+        """A version with one measurement."""
         measured = (Measurement("auc", auc, dataset="eval"),)
         lineage = Lineage(trained_by=trained_by)
         self.world.registration.register(
             CI, ModelVersion(model, version, "s3://m", f"sha256:{version}", lineage, measured)
         )
-        self.carry_out(self.world.promotions.request(ALICE, model, version, "staging", "").id)
 
     def ask(self, day: int, version: str, *approved: Actor, by: Actor = ALICE, model: str = MODEL) -> int:
         """Asked for production, and approved by these."""
@@ -88,14 +92,20 @@ class Story:
         return asked
 
     def carry_out(self, promotion: int) -> None:
-        """What the engine does with whatever awaits it."""
-        with self.world.database.read() as session:
-            waiting = select(DeploymentRow.id).where(
-                DeploymentRow.promotion_id == promotion, DeploymentRow.state == DeploymentState.PENDING.value
-            )
-            deployment = session.scalars(waiting).one()
-        assert self.world.deployments.begin(deployment)
-        self.world.deployments._outcomes.end(deployment, "succeeded", "")
+        """What the engine does with whatever awaits it, of a bundle one member after the other."""
+        waiting = select(DeploymentRow.id).where(
+            DeploymentRow.promotion_id == promotion, DeploymentRow.state == DeploymentState.PENDING.value
+        )
+        done = 0
+        while True:
+            with self.world.database.read() as session:
+                deployment = session.scalars(waiting).one_or_none()
+            if deployment is None:
+                break
+            assert self.world.deployments.begin(deployment)
+            self.world.deployments._outcomes.end(deployment, "succeeded", "")
+            done += 1
+        assert done
 
 
 @pytest.fixture(scope="module", params=DIALECTS)

@@ -12,7 +12,7 @@ from core.domain.model import Actor, Barrier, Decision, DecisionKind, Lineage, M
 from core.policy.load import load
 from core.policy.occupancy import Stretch, served
 from core.policy.schema import Policy
-from core.policy.whatif import Judged, Past, PastBarrier, judge
+from core.policy.whatif import Judged, Past, PastBarrier, Reign, judge
 
 ASKED = datetime(2026, 11, 2, 9, tzinfo=UTC)  # a Monday
 HOUR = timedelta(hours=1)
@@ -245,3 +245,60 @@ def test_occupancy_as_it_was_known_at_any_moment() -> None:
     assert (at[11].since, at[11].rolled_back_by, at[11].longest) == (ASKED + 10 * HOUR, None, 5 * HOUR)
     assert (at[12].rolled_back_by, at[21].longest) == ("P-3", 5 * HOUR)
     assert served(stretches)["staging"] == at[21]
+
+
+# -- bundles -----------------------------------------------------------------------------------------------------
+
+SEARCH = "\nbundles: {search: {members: [embedder, ranker]}}\n"
+
+
+def member(model: str, number: str, auc: float = 0.95) -> ModelVersion:
+    return ModelVersion(model, number, "s3://m", f"sha256:{number}", measurements=(Measurement("auc", auc),))
+
+
+def bundled(*barriers: PastBarrier, beside: dict[str, list[Reign]] | None = None, trained_by: str = "Erin") -> Past:
+    search = ModelVersion("search", "2", "", "sha256:s", Lineage(trained_by=trained_by))
+    members = [(member("embedder", "7"), None), (member("ranker", "4"), member("ranker", "3"))]
+    return deployed(candidate=search, members=members, barriers=barriers, beside=beside or {})
+
+
+def barrier(kind: str, model: str, number: str = "", hours: int = -1, until: int | None = None) -> PastBarrier:
+    placed = Barrier(kind, model, number, "production", "it is wrong", BOB, ASKED + hours * HOUR)
+    return PastBarrier(placed, None if until is None else ASKED + until * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("found", "would"),
+    [
+        (bundled(), "would have gone ahead."),
+        (
+            bundled(barrier("veto", "ranker", "4")),
+            "would not have been eligible: search 2 → ranker 4 was vetoed by Bob: it is wrong",
+        ),
+        (bundled(barrier("veto", "ranker", "4", until=0)), "would have gone ahead."),  # lifted when it was asked for
+        (bundled(barrier("veto", "ranker", "3")), "would have gone ahead."),
+        (
+            bundled(barrier("stop", "embedder")),
+            "would have had to wait: search 2 → embedder 7 is stopped by Bob: it is wrong",
+        ),
+        (bundled(barrier("stop", "embedder", hours=9)), "would have gone ahead."),
+        (bundled(barrier("hold", "ranker")), "would have gone ahead."),  # a person asked
+    ],
+)
+def test_what_stood_against_a_member_stood_against_its_bundle(found: Past, would: str) -> None:
+    assert judge(load(TEXT + SEARCH), found, NOW).would == would
+
+
+def test_a_trainer_of_a_member_does_not_count_for_the_bundle() -> None:
+    found = judge(load(TEXT + SEARCH), bundled(trained_by="Erin, Bob"), NOW)
+    assert found.would == "would have needed 1 more approval: 1 of 2 approvals; still needed: 1 from leads or risk."
+
+
+def test_what_a_member_needs_is_looked_for_among_those_who_served_then() -> None:
+    rule = SEARCH.replace("]}}", '], requires: [{member: ranker, needs: speller, needs_versions: ">=2"}]}}')
+    during = {"speller": [Reign("1", ASKED - 9 * HOUR, ASKED - HOUR), Reign("2", ASKED - HOUR, ASKED + 9 * HOUR)]}
+    assert judge(load(TEXT + rule), bundled(beside=during), NOW).would == "would have gone ahead."
+    too_late = {"speller": [Reign("1", ASKED - 9 * HOUR, ASKED + HOUR), Reign("2", ASKED + HOUR)]}
+    assert judge(load(TEXT + rule), bundled(beside=too_late), NOW).would == (
+        "would not have been eligible: search 2 → ranker 4 needs speller >=2, and speller 1 serves production."
+    )
