@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from bot.cli_direct import DONE, REFUSED, audit_app, fail, policy_app, print_json, say, token_app
+
 if TYPE_CHECKING:
     from bot.client import Client
-
-DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 
 class Group(TyperGroup):
@@ -30,8 +30,8 @@ class Group(TyperGroup):
             if explained is None:
                 raise
             if as_json and hasattr(error, "problem"):  # the API's answer is a no
-                _print_json(error.problem)
-            _fail(*explained)
+                print_json(error.problem)
+            fail(*explained)
 
 
 app = typer.Typer(
@@ -43,33 +43,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-token_app = typer.Typer(help="API tokens (directly in the database).", no_args_is_help=True, rich_markup_mode=None)
-audit_app = typer.Typer(help="The audit chain (directly in the database).", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
-policy_app = typer.Typer(help="The policy file.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(policy_app, name="policy")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 Model = Annotated[str, typer.Argument(help="The registered model's name.")]
 Version = Annotated[str, typer.Argument(help="The version.")]
 Stage = Annotated[str, typer.Argument(help="A stage of the policy.")]
-
-
-def _say(text: str) -> None:
-    typer.echo(text)
-
-
-def _fail(code: int, *sentences: str) -> NoReturn:
-    for sentence in sentences:
-        typer.echo(sentence, err=True)
-    raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    _say(json.dumps(value, indent=2))
 
 
 def _client() -> Client:
@@ -116,7 +97,7 @@ def migrate() -> None:
     """Bring the database to this release."""
     from bot.direct import migrate as run
 
-    _say(run())
+    say(run())
 
 
 @app.command()
@@ -127,7 +108,7 @@ def check(
     from bot.check import check as run
 
     findings = run(online=online)
-    _say("\n".join(map(str, findings)) or "Everything checked is in order.")
+    say("\n".join(map(str, findings)) or "Everything checked is in order.")
     raise typer.Exit(REFUSED if findings else DONE)
 
 
@@ -136,7 +117,7 @@ def init() -> None:
     """Write a commented policy file."""
     from bot.direct import init as run
 
-    _say(run())
+    say(run())
 
 
 @app.command()
@@ -144,7 +125,7 @@ def schema() -> None:
     """Print the JSON Schema of the policy file."""
     from core.policy.schema import Policy
 
-    _print_json(Policy.json_schema())
+    print_json(Policy.json_schema())
 
 
 # -- by way of the API -------------------------------------------------------------------------------------------
@@ -172,10 +153,10 @@ def register(
     with _client() as client:
         status, answer = client.post(f"/models/{part(model)}/versions", body | papers(signature, card))
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     name = safe(f"{answer['model']} {answer['version']}")
-    _say(f"Registered {name}." if status == 201 else f"{name} was registered before, the same; nothing changed.")
+    say(f"Registered {name}." if status == 201 else f"{name} was registered before, the same; nothing changed.")
 
 
 @app.command()
@@ -192,9 +173,9 @@ def request(
     with _client() as client:
         _, answer = client.post("/promotions", {"model": model, "version": version, "stage": stage, "reason": reason})
     if as_json:
-        _print_json(answer)
+        print_json(answer)
     else:
-        _say(terminal.promotion(answer))
+        say(terminal.promotion(answer))
     if answer["state"] in ("failed", "errored"):
         raise typer.Exit(REFUSED)
 
@@ -211,12 +192,12 @@ def status(
         about = client.get(f"/models/{part(model)}") if model else None
         found = client.get("/promotions", state=None if model else "active", model=model, limit=20 if model else 200)
     if as_json:
-        _print_json({"model": about, **found} if about else found)
+        print_json({"model": about, **found} if about else found)
         return
     if about is not None:
-        _say(terminal.champions(about) + "\n")
+        say(terminal.champions(about) + "\n")
     nothing = "No promotion was asked for yet." if model else "No promotion is under way."
-    _say(terminal.promotions(found["items"]) if found["items"] else nothing)
+    say(terminal.promotions(found["items"]) if found["items"] else nothing)
 
 
 @app.command()
@@ -227,7 +208,7 @@ def show(promotion: Annotated[str, typer.Argument(help="Such as P-12.")], as_jso
 
     with _client() as client:
         answer = client.get(f"/promotions/{part(promotion)}")
-    _print_json(answer) if as_json else _say(terminal.promotion(answer))
+    print_json(answer) if as_json else say(terminal.promotion(answer))
 
 
 @app.command()
@@ -243,11 +224,11 @@ def evidence(
     with _client() as client:
         answer = client.get(f"/promotions/{part(promotion)}/evidence")
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
-    _say(write_evidence(answer, out))
+    say(write_evidence(answer, out))
     if not answer["audit"]["sound"]:
-        _fail(REFUSED, "Its audit events do not verify; the page says which.")
+        fail(REFUSED, "Its audit events do not verify; the page says which.")
 
 
 @app.command()
@@ -272,7 +253,7 @@ def at(
         else:
             answer = client.get("/champions", at=when, model=model, limit=200)
             found = answer["items"]
-    _print_json(answer) if as_json else _say(terminal.served(found) if found else f"Nobody served then ({when}).")
+    print_json(answer) if as_json else say(terminal.served(found) if found else f"Nobody served then ({when}).")
 
 
 @app.command()
@@ -282,7 +263,7 @@ def why(model: Model, version: Version, stage: Stage, as_json: AsJson = False) -
 
     with _client() as client:
         answer = client.get("/why", model=model, version=version, stage=stage)
-    _print_json(answer) if as_json else _say(terminal.blockers(answer["blockers"]))
+    print_json(answer) if as_json else say(terminal.blockers(answer["blockers"]))
 
 
 @app.command()
@@ -299,7 +280,7 @@ def rollback(
     body = {"model": model, "stage": stage, "reason": reason} | ({"to_version": to} if to else {})
     with _client() as client:
         _, answer = client.post("/rollbacks", body)
-    _print_json(answer) if as_json else _say(terminal.promotion(answer))
+    print_json(answer) if as_json else say(terminal.promotion(answer))
 
 
 @app.command()
@@ -312,92 +293,4 @@ def digest(
 
     with _client() as client:
         answer = client.post("/digest", {})[1] if send else client.get("/digest")
-    _print_json(answer) if as_json else _say(terminal.sent(answer) if send else terminal.digest(answer))
-
-
-# -- directly in the database ------------------------------------------------------------------------------------
-
-
-@token_app.command("create")
-def token_create(
-    name: Annotated[str, typer.Argument(help="Who holds it, such as ci-fraud.")],
-    scope: Annotated[list[str], typer.Option("--scope", help="register, request, read, admin; with commas between.")],
-    owner: Annotated[
-        str, typer.Option(help="The Slack id of whoever answers for it and approves nothing it asks.")
-    ] = "",
-) -> None:
-    """Make a token. It is shown once."""
-    from bot.direct import create_token
-
-    _say(create_token(name, ",".join(scope).split(","), owner))
-
-
-@token_app.command("list")
-def token_list() -> None:
-    """List all tokens; never the tokens themselves."""
-    from bot.direct import list_tokens
-
-    _say(list_tokens())
-
-
-@token_app.command("revoke")
-def token_revoke(name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
-    """Withdraw a token, at once and for good."""
-    from bot.direct import revoke_token
-
-    _say(revoke_token(name))
-
-
-@policy_app.command("test")
-def policy_test(
-    file: Annotated[str, typer.Argument(help="The changed policy file; else that of BATON_CONFIG.")] = "",
-    since: Annotated[str, typer.Option(help="Only promotions asked for since then, such as 2026-11-01.")] = "",
-    model: Annotated[str, typer.Option(help="Only promotions of this model.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many, the newest first.")] = 500,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what differs as JSON.")] = False,
-) -> None:
-    """Judge past promotions by a changed policy file, and list those whose outcome would differ."""
-    from dataclasses import asdict
-
-    from bot import terminal
-    from bot.direct import test_policy
-
-    judged, told = 0, []
-    for each in test_policy(file, since, model, limit):
-        judged += 1
-        if each.differs or each.unjudged:
-            told.append(each)
-            if not as_json:
-                _say(terminal.judged(each))
-    differ = [each for each in told if each.differs]
-    if as_json:
-        unjudged = [asdict(each) for each in told if each.unjudged]
-        _print_json({"judged": judged, "differ": [asdict(each) for each in differ], "unjudged": unjudged})
-    else:
-        _say(terminal.differing(len(differ), judged))
-    if differ:
-        raise typer.Exit(REFUSED)
-
-
-@audit_app.command("verify")
-def audit_verify() -> None:
-    """Check that the chain is whole and unchanged."""
-    from bot.direct import verify_audit
-
-    sound, sentence = verify_audit()
-    if not sound:
-        _fail(REFUSED, sentence)
-    _say(sentence)
-
-
-@audit_app.command("export")
-def audit_export(
-    since: Annotated[str, typer.Option(help="From this moment on, such as 2026-11-01.")] = "",
-    until: Annotated[str, typer.Option(help="Before this moment.")] = "",
-    model: Annotated[str, typer.Option(help="Only this model.")] = "",
-) -> None:
-    """Write the audit events as NDJSON."""
-    from bot.direct import export_audit
-
-    for line in export_audit(since, until, model):
-        _say(line)
+    print_json(answer) if as_json else say(terminal.sent(answer) if send else terminal.digest(answer))

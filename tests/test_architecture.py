@@ -70,7 +70,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
         (("sqlalchemy", "alembic"), ("core", "bot.slack", "bot.http", "bot.failures", "bot.direct", "bot.check")),
         (("dbos",), ("core.engine",)),
         (("apscheduler",), ("bot.serve",)),
-        (("typer",), ("bot.cli", "bot.__main__", "bot.failures")),
+        (("typer",), ("bot.cli", "bot.cli_direct", "bot.__main__", "bot.failures")),
     ],
 )
 def test_a_library_is_known_only_where_it_is_meant(library: tuple[str, ...], rooms: tuple[str, ...]) -> None:
