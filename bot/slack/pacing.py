@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from bot.slack.refusals import LONGEST_WAIT
 
 #: Slack lets an app post about once a second into one channel, with short bursts. A thread leaves one turn for a card.
-BURST, PER_SECOND, KEPT_FOR_CARDS = 4.0, 1.0, 1.0
+BURST, PER_SECOND, KEPT_FOR_CARDS = 3.0, 1.0, 1.0
 #: Whoever must wait is given a time of their own, up to so many seconds ahead; then they ask again.
 AHEAD = 30.0
 #: Slack limits edits by the workspace, posts by the channel; this names the former where the latter names a channel.
