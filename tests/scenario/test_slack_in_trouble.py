@@ -228,7 +228,7 @@ def mute(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("mute")
 def test_a_click_is_answered_where_its_own_address_is_dead(told: Baton) -> None:
-    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("mallory is not among those")
+    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("You are not among those")
 
 
 @pytest.mark.usefixtures("mute")
@@ -236,7 +236,7 @@ def test_a_click_is_answered_where_its_own_address_is_dead(told: Baton) -> None:
 def test_a_click_is_answered_a_moment_later_where_slack_falters(told: Baton, fault: dict[str, object]) -> None:
     for method in ("chat.postEphemeral", "chat.postMessage"):
         told.fault(method, **fault)
-    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("mallory is not among those")
+    assert told.refused(told.mallory, told.card("P-1"), "Approve").startswith("You are not among those")
 
 
 @pytest.mark.usefixtures("mute")
