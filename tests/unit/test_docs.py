@@ -22,11 +22,9 @@ from bot import cli
 from bot.check_manifest import check_manifest
 from bot.settings import SECRETS, Settings
 from core.domain.lifecycle import ENDS, TRANSITIONS
-from core.domain.model import Actor, State
+from core.domain.model import State
 from core.policy.load import load
 from core.policy.schema import Policy
-from core.store import audit
-from core.store.database import Database
 from core.targets.standard_webhooks import parse_secrets, sign, verify
 
 ROOT = Path(__file__).parents[2]
@@ -249,30 +247,6 @@ def test_the_secret_that_the_reference_makes_is_one() -> None:
     (code,) = re.findall(r'`python -c "(import base64.*?)"`', read(REFERENCE / "hooks.md"))
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert parse_secrets(made)[0].key == base64.b64decode(made.removeprefix("whsec_"))
-
-
-def verified(lines: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    (source,) = samples("verify_audit.py")
-    path = folder / "verify_audit.py"
-    path.write_text(source, encoding="utf-8")
-    return subprocess.run([sys.executable, path], input="\n".join(lines), capture_output=True, text=True, check=False)
-
-
-def test_the_audit_sample_verifies_a_real_chain_and_finds_a_change(database: Database, tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    with database.change() as session:
-        for number, reason in enumerate(("größer, „besser“ 🚀", "<!channel>", "\u202ereversed", "1e-05")):
-            facts = {"reason": reason, "value": 10.0 ** -(number * 3), "none": None}
-            audit.append(session, now, Actor.user("U01ALICE", "Alice"), "noted", audit.Subject(model="m"), facts)
-    with database.read() as session:
-        lines = [json.dumps(audit.as_dict(event)) for event in audit.events(session)]
-        head = audit.verify(session).head
-    good = verified(lines, tmp_path)
-    assert good.returncode == 0, good.stderr
-    assert good.stdout.strip() == f"4 events, head {head}"
-    changed = [*lines[:2], lines[2].replace("Alice", "Carol"), lines[3]]
-    assert verified(changed, tmp_path).stderr.strip() == "event 3 was changed"
-    assert "does not follow" in verified([lines[0], *lines[2:]], tmp_path).stderr
 
 
 def merged(base: Any, over: Any) -> Any:

@@ -1,19 +1,14 @@
-"""What a picture shows, as data and as text; and that what is drawn is a crisp PNG in time."""
+"""What a picture shows, as data and as text."""
 
 from __future__ import annotations
 
-import struct
-import sys
-import time
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest  # an oracle
 from slack_sdk.models.blocks import Block
 
-from bot.charts import drawing
 from bot.local_slack.limits import MESSAGE_BLOCKS_CHARS, message_length, validate
 from bot.slack.blocks import picture
 from bot.slack.blocks.picture import behind, in_text
@@ -282,39 +277,6 @@ def both() -> tuple[Comparison, Timeline]:
     return compared, timed
 
 
-def size(png: bytes) -> tuple[int, int]:
-    assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = struct.unpack(">II", png[16:24])
-    return width, height
-
-
-def test_what_is_drawn_is_a_crisp_png_and_soon() -> None:
-    for found in both():
-        began = time.monotonic()
-        width, height = size(drawing.png(found))
-        assert time.monotonic() - began < 5
-        assert width >= 1280
-        assert height >= 800
-
-
-def test_a_process_of_its_own_draws_and_is_ended_when_its_time_is_up(tmp_path: Path) -> None:
-    compared, _ = both()
-    assert size(drawing.draw(compared, str(tmp_path), 60))[0] >= 1280
-    (tmp_path / "fonts").touch()
-    with pytest.raises(drawing.NotDrawn, match=r"it was not drawn within 0\.01 s"):
-        drawing.draw(compared, str(tmp_path), 0.01)
-
-
-def test_where_it_cannot_be_drawn_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared, _ = both()
-    monkeypatch.setattr(drawing, "asdict", lambda _: {"strips": 3, "legend": []})
-    with pytest.raises(drawing.NotDrawn, match="TypeError"):
-        drawing.draw(compared, str(tmp_path), 60)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
-    with pytest.raises(drawing.NotDrawn, match="nothing draws it"):
-        drawing.draw(compared, str(tmp_path), 60)
-
-
 @pytest.mark.parametrize("hostile", NASTY)
 def test_names_from_outside_do_no_harm(hostile: str) -> None:
     gates: list[Json] = [{"metric": "auc", "at_least": 0.9}]
@@ -328,12 +290,6 @@ def test_names_from_outside_do_no_harm(hostile: str) -> None:
     assert message_length(message.blocks) < MESSAGE_BLOCKS_CHARS
     assert "<!" not in message.text
     assert len(picture.picture(found, "F0123456789").blocks[0]["alt_text"]) <= 2000
-
-
-def test_a_formula_in_a_name_is_no_formula() -> None:
-    compared, _ = both()
-    broken = Comparison(r"$\frac{$ $x^$", r"$\alpha$", "$", "", compared.strips, compared.legend, "")
-    assert size(drawing.png(broken))[0] >= 1280
 
 
 def test_in_text_the_strips_show_who_stands_where() -> None:
