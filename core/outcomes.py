@@ -50,6 +50,8 @@ class Outcomes:
             undoes = row.promotion.state == State.ROLLING_BACK
             if outcome == "stopped" and undoes:  # nobody can stop putting things back
                 outcome = "broke"
+            if outcome == "succeeded" and row.abort and not undoes and rolling.way_back(session, row.promotion):
+                outcome, words = "stopped", row.abort  # whoever stopped it was told so before the target was done
             ends: dict[str, Callable[[Session, DeploymentRow, str, datetime], None]] = {
                 "succeeded": self._put_back if undoes else self._succeed,
                 "stopped": self._stop,

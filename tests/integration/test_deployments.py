@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -160,6 +161,52 @@ def test_abort_puts_the_champion_back(staging: Staging, receiver: Receiver) -> N
     assert staging.story(deployment) == [
         "deployment_started", "rollback_requested", "rollback_started", "rollback_succeeded",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("by_report", [False, True], ids=["answer", "report"])
+def test_a_target_that_is_done_a_moment_after_it_was_stopped_is_asked_for_the_champion(
+    staging: Staging, receiver: Receiver, by_report: bool
+) -> None:
+    staging.serve("6")
+    asked, go_on = threading.Event(), threading.Event()
+
+    def reply(hook: Hook) -> tuple[int, dict[str, str]]:
+        if hook.data["action"] == "deploy":
+            asked.set()
+            go_on.wait(10)
+            return (202, {}) if by_report else (200, {"state": "succeeded"})
+        return 200, {"state": "succeeded"}
+
+    receiver.reply = reply
+    deployment = staging.approve("7")
+    assert asked.wait(10)
+    staging.abort(deployment, "wrong version")
+    if by_report:
+        assert staging.deployments.report(deployment, "succeeded").taken
+    go_on.set()
+    row = staging.await_end(deployment)
+    assert (row.state, row.promotion.state) == ("cancelled", "rolled_back")
+    assert staging.champions() == [("6", True)]
+    assert [hook.data["model"]["version"] for hook in receiver.hooks] == ["7", "6"]
+
+
+def test_a_first_version_that_is_done_a_moment_after_it_was_stopped_serves(
+    staging: Staging, receiver: Receiver
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def reply(_hook: Hook) -> tuple[int, dict[str, str]]:
+        asked.set()
+        go_on.wait(10)
+        return 200, {"state": "succeeded"}
+
+    receiver.reply = reply
+    deployment = staging.approve("7")
+    assert asked.wait(10)
+    staging.abort(deployment)
+    go_on.set()
+    assert staging.await_end(deployment).promotion.state == "succeeded"
+    assert staging.champions() == [("7", True)], "it is what serves, and nothing could be put back"
 
 
 def test_abort_between_attempts_does_not_wait_for_the_next(staging: Staging, receiver: Receiver) -> None:

@@ -25,7 +25,7 @@ def test_one_line_shows_the_consequence_and_only_the_red_button_acts(baton: Bato
     assert baton.reigns() == [("6", False), ("7", True)]
     baton.click(baton.bob, offer, "Roll back to 6")
     card = baton.card("Rolled back: fraud-detector 6 serves production again")
-    assert "*false* alarms <!here> doubled" in shown_text(card)  # in a quotation, where nothing is read as markup
+    assert "*false* alarms ‹!here› doubled" in shown_text(card)  # in a quotation, where nothing is read as markup
     hook = baton.receiver.await_hooks(3)[2]
     assert (hook.data["action"], hook.data["model"]["version"], hook.data["previous"]["version"]) == (
         "rollback",
