@@ -123,7 +123,7 @@ def test_hostile_names_are_text(open_page: Open, setting: Setting) -> None:
     setting.api("POST", "/promotions", model=name, version="1", stage="staging", reason="<http://evil|click> `*_~")
     alice = open_page(ALICE)
 
-    card = alice.locator("[data-ts]").filter(has_text="<!channel> *x* _y_").last
+    card = alice.locator("[data-ts]").filter(has_text="‹!channel› *x* _y_").last
     expect(card).to_be_visible()
     assert card.locator("img[src=x]").count() == 0
-    expect(card.get_by_text("<http://evil|click> `*_~")).to_be_visible()
+    expect(card.get_by_text("‹http://evil|click› `*_~")).to_be_visible()
