@@ -91,9 +91,9 @@ def _channels(slack: _Slack, policy: Policy) -> Iterator[Finding]:
             )
         elif channel.get("is_archived"):
             yield _finding(f"the channel {name} is archived", "name another in the policy")
-        elif not channel.get("is_member") and channel.get("is_private"):
+        elif channel.get("is_member") is False and channel.get("is_private"):
             yield _finding(f"Baton is not in the private channel {name}", "invite it there: /invite @Baton")
-        elif not channel.get("is_member") and "chat:write.public" not in slack.scopes:
+        elif channel.get("is_member") is False and slack.scopes and "chat:write.public" not in slack.scopes:
             yield _finding(f"Baton is not in the channel {name}", "invite it there: /invite @Baton")
 
 

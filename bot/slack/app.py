@@ -128,7 +128,12 @@ class _ErrorHandler:
 
 def dispatch(app: App, _method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
     """One HTTP request of Slack through Bolt. Called in a worker thread, never on the event loop."""
-    with urgent():
-        response = app.dispatch(BoltRequest(body=body.decode("utf-8", "replace"), headers={**headers}))
+    try:
+        with urgent():
+            response = app.dispatch(BoltRequest(body=body.decode("utf-8", "replace"), headers={**headers}))
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # What Bolt raises of a body that is none of Slack's; what listeners raise went to the error handler.
+        log.warning("A request to Slack's address could not be read (%s).", type(error).__name__)
+        return 400, {"content-type": "application/json"}, b'{"error": "not a request of Slack"}'
     sent = {name: values[0] for name, values in response.headers.items()}
     return response.status, sent, response.body.encode()

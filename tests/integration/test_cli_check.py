@@ -17,6 +17,7 @@ from bot.check_manifest import SCOPES, check_manifest
 from bot.local_slack.server import LocalSlack
 from bot.slack import ids, specimens
 from core.policy.schema import EXAMPLE
+from tests.fakes.serving import Reply, Request, Server
 
 ROOT = Path(__file__).parents[2]
 #: Buttons that look like others in the same place: for whom has approved or may take the evidence, to turn pages, to wait.
@@ -194,6 +195,21 @@ def test_slack_itself_is_asked_for_scopes_and_channels(good: dict[str, str], sla
         found
         == "slack:1: there is no channel #nowhere that Baton can see; make it, or, if it is private, invite @Baton."
     )
+
+
+def test_what_slack_does_not_say_is_no_finding(good: dict[str, str]) -> None:
+    """A stand-in may say little: no scopes, no membership, no validator."""
+    answers = {
+        "auth.test": {"ok": True},
+        "conversations.list": {"ok": True, "channels": [{"id": "C1", "name": "ml-promotions"}]},
+    }
+
+    class Terse(Server):
+        def obey(self, request: Request) -> Reply:
+            return Reply(200, answers.get(request.path.rpartition("/")[2], {"ok": False, "error": "unknown_method"}))
+
+    with Terse() as terse:
+        assert said(good | {"SLACK_API_URL": f"{terse.url}/api"}, online=True) == []
 
 
 def test_a_token_that_slack_does_not_know_is_said(good: dict[str, str], slack: LocalSlack) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import httpx
 import pytest
+from slack_sdk.signature import SignatureVerifier
 
 from bot.local_slack.person import Person, labels, shown_text
 from tests.scenario.test_alerts import policy_with, post
 from tests.scenario.test_bundles import REFUSE, put_together
-from tests.scenario.world import MODEL, POLICY, Baton, wait
+from tests.scenario.world import BOB, MODEL, POLICY, Baton, wait
 
 GLASS = POLICY.replace("    rollback: {allowed: [on-call]}\n", "    rollback: {allowed: [on-call]}\n    break_glass: {allowed: [on-call]}\n")  # fmt: skip
 CANARY = POLICY.replace(
@@ -100,3 +102,27 @@ def test_bundles_are_made_of_members_and_nothing_else(baton: Baton) -> None:
         metrics=[{"name": "auc", "value": 0.9}],
     )  # fmt: skip
     assert problem(both, 422) == "search is made of its members; register artifact, metrics and lineage with them."
+
+
+@pytest.mark.parametrize("body", [b'"text"', b"[]", b"3", b"[" * 5_000, b"payload=3", b"payload=%5B%5D", b"payload={"])
+def test_what_is_no_request_of_slacks_is_refused_and_breaks_nothing(baton: Baton, body: bytes) -> None:
+    kind = "application/x-www-form-urlencoded" if body.startswith(b"payload") else "application/json"
+    answer = httpx.post(f"{baton.url}/slack/events", content=body, headers={"content-type": kind})
+    assert answer.status_code in (400, 401), answer.text
+
+
+def test_a_signed_click_on_nothing_breaks_nothing(baton: Baton, caplog: pytest.LogCaptureFixture) -> None:
+    body = f"payload={quote(json.dumps({'type': 'block_actions', 'user': {'id': BOB}, 'actions': []}))}"
+    stamp = str(int(datetime.now(UTC).timestamp()))
+    signature = SignatureVerifier(baton.slack.signing_secret).generate_signature(timestamp=stamp, body=body)
+    answer = httpx.post(
+        f"{baton.url}/slack/events",
+        content=body,
+        headers={
+            "content-type": "application/x-www-form-urlencoded",
+            "x-slack-request-timestamp": stamp,
+            "x-slack-signature": str(signature),
+        },
+    )
+    assert (answer.status_code, answer.json()) == (400, {"error": "not a request of Slack"})
+    assert not [record for record in caplog.records if record.exc_info]
