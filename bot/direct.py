@@ -191,7 +191,8 @@ def verify_audit() -> tuple[bool, str]:
     with opened() as database, database.read() as session:
         found = audit.verify(session)
     if found.problem:
-        return False, f"The audit chain is broken: {found.problem} {found.count:,} events before it are sound."
+        before = "1 event before it is sound." if found.count == 1 else f"{found.count:,} events before it are sound."
+        return False, f"The audit chain is broken: {found.problem} {before}"
     events = "1 event" if found.count == 1 else f"{found.count:,} events"
     return True, f"{events} verified; head {found.head}."
 

@@ -7,6 +7,14 @@ from core.domain.model import Actor
 from core.policy.schema import Policy
 from core.ports import Directory
 
+#: Where the policy says who may, by what is refused.
+_KEYS = {
+    "may-not-roll-back": "rollback.allowed",
+    "may-not-stop": "stop.allowed",
+    "may-not-break-glass": "break_glass.allowed",
+    "may-not-certify": "approvals.from",
+}
+
 
 class Permissions:
     """Reads groups at the moment of the act. Every question raises `Unavailable` when Slack cannot say who is who.
@@ -93,5 +101,7 @@ class Permissions:
                 raise NotAllowed(
                     "inactive", f"Bots, guests, strangers and deactivated accounts may not {what}; a full member must."
                 )
-            who = f"that takes {' or '.join(groups)}" if groups else "the policy names nobody who may"
+            key = _KEYS.get(slug, "approvals.from or rollback.allowed")
+            nobody = f"the policy names nobody who may; its owner must add {key}"
+            who = f"that takes {' or '.join(groups)}" if groups else nobody
             raise NotAllowed(slug, f"You may not {what}: {who}.")

@@ -174,6 +174,7 @@ SAID_BACK = {
     "/rollback fraud-detector production": "A rollback needs a reason: add “because …”. Write",
     "/rollback fraud-detector to because x": "After “to” comes one version. Write",
     "/rollback fraud-detector production now because x": "“now” is not understood after the stage",
+    "/rollback fraud-detector staging because x": "You may not roll back staging: the policy names nobody who may; its owner must add rollback.allowed.",
     "/rollback fraud-detector production because x": "Nothing serves production of fraud-detector yet",
     "/promote <!channel> 7 to production": "There is no model called “<!channel>”",
     "/promote *fraud* `7` to production": "There is no model called “*fraud*”",
