@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.blocks.text import clip, context, date, escape, link, mrkdwn, notice, person, plain, plain_text
+from bot.slack.blocks.text import clip, context, date, escape, link, mrkdwn, notice, person, plain, plain_text, said
 
 HOSTILE = st.text(
     alphabet=st.one_of(
@@ -144,3 +144,20 @@ def test_no_text_object_ends_in_half_a_mention(parts: list[str]) -> None:
 def test_no_text_object_is_empty() -> None:
     assert plain_text("")["text"] == "–"
     assert [each["text"] for each in context("a", "", "b")["elements"]] == ["a", "b"]
+
+
+def test_what_is_cut_off_is_cut_between_words_unless_a_word_is_very_long() -> None:
+    assert clip("it finds three per cent more fraud", 25) == "it finds three per cent…"
+    assert clip("it finds three per cent more fraud", 24) == "it finds three per cent…"
+    assert clip("it finds three per cent more fraud", 23) == "it finds three per…"
+    assert clip("a" + "b" * 60, 40) == "a" + "b" * 38 + "…"
+    assert clip("short " + "b" * 60, 40) == "short " + "b" * 33 + "…"
+
+
+def test_a_sentence_shows_commands_as_code_and_moments_in_the_readers_zone() -> None:
+    assert said("Write `/promote at MODEL TIME [STAGE]`.") == "Write `/promote at MODEL TIME [STAGE]`."
+    assert said("It opens at 2026-11-30 00:00 UTC.") == (
+        "It opens at <!date^1795996800^{date_short_pretty} at {time}^2026-11-30 00:00 UTC>."
+    )
+    assert said("Never at 2026-13-30 00:00 UTC") == "Never at 2026-13-30 00:00 UTC"
+    assert said("`rm -rf` <@U1> and `/promote <!here>`") == "ˋrm -rfˋ &lt;@U1&gt; and `/promote &lt;!here&gt;`"

@@ -27,12 +27,13 @@ from bot.slack.blocks.text import (
     person,
     plain,
     quote,
+    said,
     section,
 )
 from bot.slack.payloads import OfPromotion
 from core.domain.model import Actor, Decision, DecisionKind, DeploymentState, Kind, ModelVersion, State
 from core.domain.views import DeploymentView, PromotionView
-from core.policy.approvals import needed
+from core.policy.approvals import either, needed
 from core.policy.durations import spoken
 
 #: Rows of the metric table on the card; the rest is behind Details.
@@ -115,14 +116,14 @@ def summary(view: PromotionView) -> str:
     if view.state is State.AWAITING_APPROVAL:
         return f"{_safety(view)}\n{biggest_change(rows(view.verdicts, view.champion))}".strip()
     if view.state is State.APPROVED and view.waiting_for:
-        return f"🧊 {escape(view.waiting_for, 700)} {_when(view)}"
+        return f"🧊 {said(view.waiting_for, 700)} {_when(view)}"
     if far := rollout.progress(view):
         return far
     if view.state is State.FAILED and view.failing and all(lacks_data(each) for each in view.failing):
         return f"❓ *No data:* {escape(first_sentence(view), 900)}"
     if view.state is State.SUCCEEDED and view.override and view.override.reviewed_by is None:
         return f"🚨 {escape(first_sentence(view), 900).rstrip('.')}, *past what the policy asks.*"
-    return f"{MARKS.get(view.state, '⏳')} {_ending(view) or escape(first_sentence(view), 900)}{bundle.parted(view)}"
+    return f"{MARKS.get(view.state, '⏳')} {_ending(view) or said(first_sentence(view), 900)}{bundle.parted(view)}"
 
 
 def _ending(view: PromotionView) -> str:
@@ -174,7 +175,7 @@ def first_sentence(view: PromotionView) -> str:
         else ""
     )
     reason = plain(view.end_reason, 600) if view.end_reason else ""
-    said = {
+    sentences = {
         State.EVALUATING: plain(view.waiting_for, 600) or "Its gates are being checked.",
         State.APPROVED: plain(view.waiting_for, 600) if view.waiting_for else "The deployment is about to start.",
         State.DEPLOYING: rollout.standing(view) or _awaited(view),
@@ -191,7 +192,7 @@ def first_sentence(view: PromotionView) -> str:
         State.ERRORED: reason if "A person must look" in reason else f"{reason} A person must look.",
         State.ROLLED_BACK: reason,
     }
-    return said[view.state]
+    return sentences[view.state]
 
 
 def _awaited(view: PromotionView) -> str:
@@ -207,8 +208,8 @@ def _previous(view: PromotionView) -> str:
 def _asked(view: PromotionView) -> list[dict[str, Any]]:
     ended = f" · ended {date(view.ended_at)}" if view.ended_at else ""
     line = context(f"Asked by {actor(view.requester)} · {date(view.created_at)}{ended} · {view.ref}")
-    said = view.override is not None and view.override.reason == view.reason
-    return [quote(view.reason, REASON), line] if view.reason and not said else [line]
+    told = view.override is not None and view.override.reason == view.reason
+    return [quote(view.reason, REASON), line] if view.reason and not told else [line]
 
 
 def actor(who: Actor) -> str:
@@ -312,7 +313,7 @@ def _wanted(count: int, groups: Sequence[str], awaited: Awaited, done: set[str])
     ids_ = dict.fromkeys(who for group in groups for who in awaited.groups.get(group, ()) if who not in done)
     people = [_seat(who, awaited) for who in ids_]
     names = f" ({', '.join(people[:6])}{' …' if len(people) > 6 else ''})" if people else ""
-    return f"{count} from {' or '.join(escape(group, 60) for group in groups)}{names}"
+    return f"{count} from {either([escape(group, 60) for group in groups])}{names}"
 
 
 def _seat(who: str, awaited: Awaited) -> str:
@@ -332,10 +333,10 @@ def _deployments(view: PromotionView) -> list[dict[str, Any]]:
     return [context(f"{quiet[0].ref}, {deployment_line(quiet[1])}")]
 
 
-def deployment_line(deployment: DeploymentView, said: str = "") -> str:
-    """Where a deployment is; mrkdwn. What was `said` already is not repeated, nor what was heard before it succeeded."""
+def deployment_line(deployment: DeploymentView, told: str = "") -> str:
+    """Where a deployment is; mrkdwn. What was `told` already is not repeated, nor what was heard before it succeeded."""
     line = f"{deployment.ref} · {escape(deployment.target, 60)} · {deployment.state.value.replace('_', ' ')}"
-    if deployment.state is DeploymentState.SUCCEEDED or (deployment.message and deployment.message in said):
+    if deployment.state is DeploymentState.SUCCEEDED or (deployment.message and deployment.message in told):
         pass
     elif deployment.message:
         line += f": {escape(deployment.message, 300)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.slack.blocks import card
 from bot.slack.blocks.card import Awaited, Message
-from bot.slack.blocks.text import clip, context, date, escape, header, section
+from bot.slack.blocks.text import clip, context, date, escape, header, said, section
 from core.boards import Digest
 from core.domain.views import PromotionView
 from core.store.boards import Aged, Ageing, Part
@@ -131,7 +131,7 @@ def _rolling(view: PromotionView) -> str:
 
 def _held(view: PromotionView) -> str:
     until = f" until {date(view.waiting_until)}" if view.waiting_until else ""
-    return f"{_name(view)}{until}: {escape(view.waiting_for, 200)}"
+    return f"{_name(view)}{until}: {said(view.waiting_for, 200)}"
 
 
 def _broken(view: PromotionView) -> str:

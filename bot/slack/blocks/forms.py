@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from bot.slack.blocks.text import (
     plain,
     plain_text,
     quote,
+    said,
     section,
 )
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
@@ -376,8 +376,8 @@ def blockers(model: str, version: str, stage: str, found: Sequence[Blocker]) -> 
 def _blocker(found: Blocker) -> str:
     """A blocker and what clears it; a moment is shown in the reader's own zone."""
     if found.until is not None:
-        return f"{escape(found.sentence, 300)} It clears by itself {date(found.until)}."
-    return f"{escape(found.sentence, 300)} {escape(found.clears, 200) if found.clears else ''}".rstrip()
+        return f"{said(found.sentence)} It clears by itself {date(found.until)}."
+    return f"{said(found.sentence)} {said(found.clears, 200) if found.clears else ''}".rstrip()
 
 
 def status(active: Sequence[PromotionView], champions: Sequence[tuple[str, str, str]], model: str) -> list[Json]:
@@ -391,10 +391,6 @@ def status(active: Sequence[PromotionView], champions: Sequence[tuple[str, str, 
     return [*blocks, section(f"*Champions{named}*"), *_in_sections(serving or ["None yet."])]
 
 
-#: A command between the lookalikes of backticks that `escape` leaves.
-_TYPED = re.compile(r"ˋ((?:/promote|/rollback|/invite|baton)[^ˋ\n]*)ˋ")
-
-
 def sentence(text: str) -> list[Json]:
-    """A refusal or an acknowledgement, privately; a command in it is shown as one."""
-    return [section(_TYPED.sub(r"`\1`", escape(text, 2500)))]
+    """A refusal or an acknowledgement, privately."""
+    return [section(said(text, 2500))]

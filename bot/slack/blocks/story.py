@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bot.slack.blocks.card import MARKS, Message, actor, deployment_line, first_sentence, headline
 from bot.slack.blocks.table import judged, mark
-from bot.slack.blocks.text import context, date, escape, notice, section
+from bot.slack.blocks.text import context, date, escape, notice, said, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.durations import spoken
@@ -28,7 +28,7 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "approved": f"👍 {who} approved{_for(event)}",
         "approval_withdrawn": f"↩️ {who} took their approval back",
         "evidence_changed": f"🔁 The evidence changed{because}. {_voided(event)}",
-        "waits": f"🧊 {escape(reason, 900)}",
+        "waits": f"🧊 {said(reason, 900)}",
         "traffic_moved": f"🚦 {_traffic(event)} of the traffic",
         "member_deployed": f"📦 {_member(event)}",
         "bundle_parted": f"⚠️ {escape(reason, 600)}",
