@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from core.domain.errors import Conflict, NotFound
+from core.domain.errors import Conflict
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, State
 from core.evaluation import drop_deployments
@@ -40,7 +40,7 @@ class Barriers:
                 raise Conflict("stopped-already", f"{_whose(name)} stopped already; nothing was changed.")
             self._note(session, "stopped", actor, name, reason, now)
         return (
-            f"{_whose(name)} stopped: {reason} What is being deployed goes on to its end; rollbacks are let through. "
+            f"{_whose(name)} stopped: {texts.ended(reason)} What is being deployed goes on to its end; rollbacks are let through. "
             f"/promote resume{f' {name}' if name else ''} ends it."
         )
 
@@ -52,9 +52,11 @@ class Barriers:
         with self.database.change() as session:
             name = self._model(session, model)
             if barriers.lift(session, "stop", name, "", "", actor, now, reason) is None:
-                raise Conflict("not-stopped", f"{_whose(name)} not stopped{self._others(session, name)}.")
+                what = f"{_whose(name)} not stopped" if name else "There is no stop of all promotions"
+                raise Conflict("not-stopped", f"{what}{self._others(session, name)}.")
             self._note(session, "resumed", actor, name, reason, now)
-        return f"{_whose(name)} no longer stopped; what was approved meanwhile goes ahead now."
+        whose = f"Promotions of {name}" if name else "Promotions"
+        return f"{whose} are no longer stopped; what was approved meanwhile goes ahead now."
 
     def veto(self, actor: Actor, model: str, version: str, stage: str, reason: str) -> str:
         """Bar a version from `stage` on (everywhere without one); what still waits for it is withdrawn."""
@@ -80,7 +82,7 @@ class Barriers:
                 if champion is not None and champion.version_id == found.id:
                     serving.append(each)
         return (
-            f"{name} {number} is vetoed for {_and(barred)}: {reason}"
+            f"{name} {number} is vetoed for {_and(barred)}: {texts.ended(reason)}"
             + (f" Withdrawn: {_and(ended)}." if ended else "")
             + (f" It still serves {_and(serving)}; /rollback brings the one before it back." if serving else "")
         )
@@ -91,6 +93,8 @@ class Barriers:
         now = self.promotions.clock()
         with self.database.read() as session:
             standing = barriers.vetoes(session, model, version)
+            if not standing:
+                registry.version_row(session, model, version)
         if not standing:
             raise Conflict("not-vetoed", f"{model} {version} is not vetoed.")
         stages = {stage for veto in standing for stage in self._reached(veto.stage)}
@@ -108,6 +112,7 @@ class Barriers:
         self.promotions.permissions.refuse_veto(actor, [stage])
         now = self.promotions.clock()
         with self.database.change() as session:
+            model = self._model(session, model)
             if barriers.lift(session, "hold", model, "", stage, actor, now, reason) is None:
                 raise Conflict("not-held", f"Automatic promotions of {model} to {stage} are not held.")
             audit.append(session, now, actor, "hold_lifted", audit.Subject(model, "", stage), {"reason": reason})
@@ -125,9 +130,7 @@ class Barriers:
         names = self.policy.stage_names
         if not stage.strip():
             return names[min(1, len(names) - 1)]
-        if stage not in names:
-            raise NotFound("unknown-stage", f"There is no stage “{stage}”; the policy has {', '.join(names)}.")
-        return stage
+        return self.policy.known_stage(stage).name
 
     def _reached(self, stage: str) -> tuple[str, ...]:
         names = self.policy.stage_names

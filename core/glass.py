@@ -45,7 +45,8 @@ class Glass:
 
     def plan(self, actor: Actor, model: str, version: str, stage: str) -> GlassPlan:
         """What would be passed by. Raises `Refused`: not allowed, or nothing that the glass could help against."""
-        self.promotions.permissions.refuse_break_glass(actor, texts.name(stage, "stage"))
+        known = self.promotions.policy.known_stage(texts.name(stage, "stage"))
+        self.promotions.permissions.refuse_break_glass(actor, known.name)
         with self.database.read() as session:
             found = self.promotions.judge.judgement(
                 session, texts.name(model, "model"), texts.name(version, "version"), stage

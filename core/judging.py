@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from core import members as bundle_members
-from core.domain.errors import NotFound
 from core.domain.model import Barrier, Blocker, ModelVersion, Verdict
 from core.members import Member
 from core.policy import eligibility, evidence, gates
@@ -70,12 +69,7 @@ class Judge:
 
     def judgement(self, session: Session, model: str, version: str, stage_name: str) -> Judgement:
         """The facts as they are now. Raises `NotFound` for a model, version or stage that there is not."""
-        stage = self.policy.stage(stage_name)
-        if stage is None:
-            raise NotFound(
-                "unknown-stage",
-                f"There is no stage “{stage_name}”; the policy has {', '.join(self.policy.stage_names)}.",
-            )
+        stage = self.policy.known_stage(stage_name)
         return self._read(session, registry.version_row(session, model, version), stage)
 
     def again(self, session: Session, promotion: PromotionRow) -> Judgement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.domain.errors import NotAllowed
 from core.domain.model import Actor
+from core.policy.approvals import either
 from core.policy.schema import Policy
 from core.ports import Directory
 
@@ -103,5 +104,5 @@ class Permissions:
                 )
             key = _KEYS.get(slug, "approvals.from or rollback.allowed")
             nobody = f"the policy names nobody who may; its owner must add {key}"
-            who = f"that takes {' or '.join(groups)}" if groups else nobody
+            who = f"that takes {either(groups)}" if groups else nobody
             raise NotAllowed(slug, f"You may not {what}: {who}.")

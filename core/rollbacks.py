@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core import members, rolling
-from core.domain.errors import BadInput, Conflict, NotFound
+from core.domain.errors import BadInput, Conflict
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, Barrier, Kind, State
 from core.domain.views import PromotionView, RollbackPlan
@@ -115,12 +115,7 @@ class Rollbacks:
                     "no-champion", f"Nothing serves any stage of {model} yet, so there is nothing to roll back."
                 )
             stage = serving[0]
-        found = self.policy.stage(texts.name(stage, "stage"))
-        if found is None:
-            raise NotFound(
-                "unknown-stage", f"There is no stage “{stage}”; the policy has {', '.join(self.policy.stage_names)}."
-            )
-        return found
+        return self.policy.known_stage(texts.name(stage, "stage"))
 
     def _plan(
         self, session: Session, model: str, stage: Stage, to_version: str | None

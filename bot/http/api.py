@@ -19,7 +19,7 @@ from bot.http.pages import Cursor, Limit, after_id, after_pair, after_text, page
 from bot.http.services import Services
 from bot.http.tokens import needs
 from core import certifying, evidence_file
-from core.domain.errors import BadInput, NotFound
+from core.domain.errors import BadInput
 from core.domain.model import Actor, State
 from core.store import audit, champions, promotions, registries, registry, review_tables
 
@@ -263,13 +263,7 @@ class Api:
             left = None if left is None else left - len(found)
 
     def _known_stage(self, stage: str) -> None:
-        names = self.services.policy.stage_names
-        if stage not in names:
-            raise NotFound(
-                "unknown-stage",
-                f"There is no stage “{stage[:80]}”; the policy has {', '.join(names)}.",
-                stage=stage[:80],
-            )
+        self.services.policy.known_stage(stage)
 
 
 def _name(part: str) -> str:

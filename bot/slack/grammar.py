@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from core.domain.errors import BadInput
 
@@ -214,19 +215,36 @@ def promote_command(text: str) -> Command:
     if not words and reason is None:
         return OpenForm()
     first = words[0].lower() if words else ""
-    if first == "help" and len(words) == 1:
-        return Help()
-    if first == "status" and len(words) <= 2 and reason is None:
-        return Status(*words[1:])
     if first in _VERBS:
         return _VERBS[first](words[1:], reason)
-    return _promote(words, reason)
+    try:
+        return _promote(words, reason)
+    except BadInput:
+        meant = get_close_matches(first, _VERBS, 1, 0.75)
+        if not meant:
+            raise
+        raise BadInput("text", f"“{words[0]}” is not understood; did you mean /promote {meant[0]}?") from None
+
+
+def _status(words: list[str], _reason: str | None) -> Status:
+    _counted(words, 0, 1, "", "model", STATUS_USAGE)
+    return Status(*words)
+
+
+def _counted(words: list[str], least: int, most: int, question: str, after: str, usage: str) -> None:
+    """Raises `BadInput` with the question where words are missing, and for words after the last that has a meaning."""
+    if len(words) < least:
+        raise BadInput("text", f"{question} Write {usage}.")
+    if len(words) > most:
+        because = " a reason starts with “because”." if "because" in usage else ""
+        what = f"“{words[most]}” is not understood after the {after}{';' if because else '.'}{because}"
+        raise BadInput("text", f"{what} Write {usage}.")
 
 
 def _why(words: list[str], _reason: str | None) -> Why:
     words = [word for word in words if word.lower() != "to"]
-    if len(words) not in (2, 3):
-        raise BadInput("text", f"To ask why, name a model and a version, and a stage if you like: {WHY_USAGE}.")
+    question = "To ask why, name a model and a version, and a stage if you like."
+    _counted(words, 2, 3, question, "stage", WHY_USAGE)
     return Why(*words)
 
 
@@ -270,38 +288,33 @@ def _members(words: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _stop(words: list[str], reason: str | None) -> Stop:
-    if len(words) > 1:
-        raise BadInput("text", f"“{words[1]}” is not understood after the model. Write {STOP_USAGE}.")
+    _counted(words, 0, 1, "", "model", STOP_USAGE)
     if not reason:
         raise BadInput("text", f"A stop needs a reason: add “because …”. Write {STOP_USAGE}.")
     return Stop(words[0] if words else "", reason)
 
 
 def _resume(words: list[str], reason: str | None) -> Resume:
-    if len(words) > 1:
-        raise BadInput("text", f"“{words[1]}” is not understood after the model. Write {RESUME_USAGE}.")
+    _counted(words, 0, 1, "", "model", RESUME_USAGE)
     return Resume(words[0] if words else "", reason or "")
 
 
 def _veto(words: list[str], reason: str | None) -> Veto:
     plain = [word for word in words if word.lower() not in ("from", "in", "for")]
-    if len(plain) not in (2, 3):
-        raise BadInput("text", f"Which version of which model? Write {VETO_USAGE}.")
+    _counted(plain, 2, 3, "Which version of which model?", "stage", VETO_USAGE)
     if not reason:
         raise BadInput("text", f"A veto needs a reason: add “because …”. Write {VETO_USAGE}.")
     return Veto(plain[0], plain[1], plain[2] if len(plain) == 3 else "", reason)
 
 
 def _unveto(words: list[str], reason: str | None) -> Unveto:
-    if len(words) != 2:
-        raise BadInput("text", f"Which version of which model? Write {UNVETO_USAGE}.")
+    _counted(words, 2, 2, "Which version of which model?", "version", UNVETO_USAGE)
     return Unveto(words[0], words[1], reason or "")
 
 
 def _release(words: list[str], reason: str | None) -> Release:
     plain = [word for word in words if word.lower() not in ("to", "in", "for")]
-    if len(plain) != 2:
-        raise BadInput("text", f"Which model in which stage? Write {RELEASE_USAGE}.")
+    _counted(plain, 2, 2, "Which model in which stage?", "stage", RELEASE_USAGE)
     return Release(plain[0], plain[1], reason or "")
 
 
@@ -318,16 +331,14 @@ def _delegate(words: list[str], _reason: str | None) -> Delegate | DelegateOff |
 
 def _break_glass(words: list[str], reason: str | None) -> BreakGlass:
     plain = [word for word in words if word.lower() != "to"]
-    if len(plain) != 3:
-        raise BadInput("text", f"Which version of which model, to which stage? Write {GLASS_USAGE}.")
+    _counted(plain, 3, 3, "Which version of which model, to which stage?", "stage", GLASS_USAGE)
     if not reason:
         raise BadInput("text", f"Breaking the glass needs a reason: add “because …”. Write {GLASS_USAGE}.")
     return BreakGlass(plain[0], plain[1], plain[2], reason)
 
 
 def _review(words: list[str], reason: str | None) -> Review:
-    if len(words) != 1:
-        raise BadInput("text", f"Which promotion? Write {REVIEW_USAGE}.")
+    _counted(words, 1, 1, "Which promotion?", "promotion", REVIEW_USAGE)
     return Review(words[0], reason or "")
 
 
@@ -339,16 +350,14 @@ def _digest(words: list[str], _reason: str | None) -> PersonalDigest:
 
 def _at(words: list[str], _reason: str | None) -> At:
     if len(words) > 2 and re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", words[2]):  # a day and a time of it
-        words = [words[0], f"{words[1]}T{words[2]:0>5}", *words[3:]]
+        words = [words[0], f"{words[1]} {words[2]:0>5}", *words[3:]]
     plain = [word for word in words if word.lower() not in ("in", "to")]
-    if len(plain) not in (2, 3):
-        raise BadInput("text", f"Which model, and when (such as 2026-05-01T12:00)? Write {AT_USAGE}.")
+    _counted(plain, 2, 3, "Which model, and when (such as 2026-05-01T12:00)?", "stage", AT_USAGE)
     return At(*plain)
 
 
 def _evidence(words: list[str], _reason: str | None) -> Evidence:
-    if len(words) != 1:
-        raise BadInput("text", f"Of which promotion? Write {EVIDENCE_USAGE}.")
+    _counted(words, 1, 1, "Of which promotion?", "promotion", EVIDENCE_USAGE)
     return Evidence(words[0])
 
 
@@ -358,6 +367,8 @@ Command = (
 )  # fmt: skip
 
 _VERBS: dict[str, Callable[[list[str], str | None], Command]] = {
+    "help": lambda _words, _reason: Help(),
+    "status": _status,
     "why": _why,
     "stop": _stop,
     "resume": _resume,

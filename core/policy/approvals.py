@@ -53,7 +53,7 @@ def awaited(counted: Tally, members: Mapping[str, Sequence[Person]], without: Co
         if len(names) > NAMED:
             names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
         named = f" ({', '.join(names)})" if names else ""
-        parts.append(f"{number} from {_or(groups)}{named}")
+        parts.append(f"{number} from {either(groups)}{named}")
     return f"Still needed: {_and(parts)}." if parts else ""
 
 
@@ -102,7 +102,7 @@ def may_decide(
             raise NotAllowed(
                 "not-a-member",
                 f"You are not among those who may approve {asked.subject} for {asked.stage}: "
-                f"that takes {_or([each.group for each in rule.from_])}.",
+                f"that takes {either([each.group for each in rule.from_])}.",
             )
     _refuse_trainer(rule, approver.person, asked)
     return principal
@@ -222,10 +222,11 @@ def _progress(quorum: int, approved: int, taken: Sequence[Seat]) -> str:
     said = f"{approved} of {total} approval{'' if total == 1 else 's'}"
     if not open_seats:
         return f"{said}."
-    return f"{said}; still needed: {_and([f'{number} from {_or(groups)}' for number, groups in open_seats])}."
+    return f"{said}; still needed: {_and([f'{number} from {either(groups)}' for number, groups in open_seats])}."
 
 
-def _or(names: Sequence[str]) -> str:
+def either(names: Sequence[str]) -> str:
+    """`risk`, `ml-leads or risk`, `ml-leads, risk or on-call`."""
     return _joined(names, "or")
 
 

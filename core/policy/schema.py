@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from core.domain.errors import NotFound
 from core.policy.bundles import Bundle
 from core.policy.connections import AlertSender, Registry, Source, Target
 from core.policy.fields import DAYS, Channel, Days, Member, Name, Part, TimeOfDay, TimeZone
@@ -113,6 +114,16 @@ class Policy(Part):
     def guarded(self, stage: str) -> bool:
         """Whether Approve asks once more before it counts: for the last stage, and for whatever is called production."""
         return stage in (self.stage_names[-1], "production")
+
+    def known_stage(self, name: str) -> Stage:
+        """A stage by its name. Raises `NotFound`, with those that there are."""
+        found = self.stage(name)
+        if found is None:
+            known = ", ".join(self.stage_names)
+            raise NotFound(
+                "unknown-stage", f"There is no stage “{name[:80]}”; the policy has {known}.", stage=name[:80]
+            )
+        return found
 
     def override(self, model: str) -> ModelOverride:
         """What the policy says of one model: its exact name before any glob, a more specific glob before a wider one.

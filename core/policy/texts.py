@@ -23,6 +23,11 @@ def reason(text: str, required: bool, what: str = "reason") -> str:
     return cleaned
 
 
+def ended(text: str) -> str:
+    """What somebody wrote, as a sentence that another one may follow."""
+    return text if text[-1:] in (".", "!", "?", "…", "") else f"{text}."
+
+
 def name(text: str, field: str) -> str:
     """A name somebody typed, to look something up by. Raises `BadInput` when there is none."""
     cleaned = text.strip()

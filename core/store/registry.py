@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -17,6 +18,8 @@ from core.store.tables import Champion, MeasurementRow, RegisteredModel, Version
 
 #: How many of a model's newest versions a search looks through before it asks the index over all of them.
 WINDOW = 2_000
+#: As many models are looked through for the one that may have been meant.
+AMONG = 5_000
 _LAST = "\U0010ffff"
 
 
@@ -58,17 +61,24 @@ def find_model(session: Session, name: str) -> RegisteredModel | None:
     return session.scalar(select(RegisteredModel).where(RegisteredModel.name == name))
 
 
+def _like(session: Session, name: str) -> str:
+    """Which model was meant, if one is called much the same; to end the sentence with."""
+    names = {each.casefold(): each for each in session.scalars(select(RegisteredModel.name).limit(AMONG))}
+    meant = get_close_matches(name.casefold(), names, 1, 0.75)
+    return f"; did you mean {_short(names[meant[0]])}?" if meant else "."
+
+
 def model_row(session: Session, name: str) -> RegisteredModel:
     """The model's row. Raises `NotFound`."""
     found = find_model(session, name)
     if found is None:
-        raise unknown_model(name)
+        raise unknown_model(session, name)
     return found
 
 
-def unknown_model(name: str, why: str = "") -> NotFound:
+def unknown_model(session: Session, name: str, why: str = "") -> NotFound:
     """Nothing was registered by that name; `why` says more."""
-    said = f"There is no model called “{_short(name)}”.{why}"
+    said = f"There is no model called “{_short(name)}”{_like(session, name)}{why}"
     return NotFound("unknown-model", said, model=_short(name))
 
 
@@ -87,7 +97,7 @@ def version_row(session: Session, model: str, version: str) -> Version:
         return found
     why = registries.kept_back(session, model, version) if storable(model) else ""
     if parent is None:
-        raise unknown_model(model, why)
+        raise unknown_model(session, model, why)
     newest = [line.version for line in _lines(session, parent.id, limit=3)]
     known = (
         f"its newest are {', '.join(newest)}" if len(newest) > 1 else f"its only one is {newest[0]}" if newest else ""

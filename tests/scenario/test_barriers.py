@@ -141,7 +141,7 @@ class TestStop:
         said = shown_text(baton.command(baton.mallory, "/promote stop because I can"))
         assert "You may not stop or resume promotions: that takes on-call." in said
         said = shown_text(baton.command(baton.bob, "/promote resume"))
-        assert "All promotions are not stopped." in said
+        assert "There is no stop of all promotions." in said
 
 
 class TestVeto:
@@ -149,7 +149,7 @@ class TestVeto:
         baton.register("7")
         baton.ask("7")
         said = shown_text(baton.command(baton.bob, f"/promote veto {MODEL} 7 because it leaks a feature"))
-        assert f"{MODEL} 7 is vetoed for staging and production: it leaks a feature Withdrawn: P-1." in said
+        assert f"{MODEL} 7 is vetoed for staging and production: it leaks a feature. Withdrawn: P-1." in said
         baton.card(f"Withdrawn: {MODEL} 7 to production")
         said = shown_text(baton.command(baton.alice, f"/promote {MODEL} 7 to production"))
         assert "was vetoed by" in said

@@ -56,7 +56,7 @@ def test_only_those_who_may_approve_or_roll_back_are_offered_it(baton: Baton) ->
     for person in (baton.alice, baton.mallory):
         assert "Evidence" not in labels(details(baton, person, card))
         said = shown_text(baton.command(person, "/promote evidence P-1"))
-        assert "You may not have the evidence of promotions to production: that takes on-call or ml-leads" in said
+        assert "You may not have the evidence of promotions to production: that takes on-call, ml-leads or risk" in said
     baton.click(baton.bob, details(baton, baton.bob, card), "Evidence")
     baton.bob.wait_for_view(predicate=lambda each: "is on its way to you" in shown_text(each))
     assert evidence(baton.bob)["files"]
@@ -89,7 +89,7 @@ def test_whoever_asks_is_told_privately_who_served_then(baton: Baton) -> None:
     wait(lambda: baton.champion() == "6", "the champion")
 
     now = shown_text(baton.command(baton.mallory, f"/promote at {MODEL} now"))
-    assert "*production: 6*, from <!date^" in now
+    assert "*production: 6*, since <!date^" in now
     assert f"by P-3, a rollback, asked for by <@{BOB}>; nobody had to approve" in now
     before = baton.api("GET", "/promotions/P-2").json()["ended_at"]
     then = shown_text(baton.command(baton.alice, f"/promote at {MODEL} {before} production"))

@@ -92,7 +92,7 @@ class TestCanary:
     def test_who_may_not_steer_is_told_why(self, baton: Baton) -> None:
         card = begun(baton)
         said = baton.refused(baton.mallory, card, "Hold")
-        assert said == "You may not steer rollouts to production: that takes on-call or ml-leads or risk."
+        assert said == "You may not steer rollouts to production: that takes on-call, ml-leads or risk."
 
     def test_a_step_that_fails_takes_the_traffic_back(self, baton: Baton) -> None:
         card = begun(baton, "6")

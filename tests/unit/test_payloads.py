@@ -97,7 +97,7 @@ UNDERSTOOD = {
     "digest": None,
     "at fraud 2026-05-01": At("fraud", "2026-05-01"),
     "at fraud 2026-05-01T12:00+02:00 production": At("fraud", "2026-05-01T12:00+02:00", "production"),
-    "at fraud 2026-05-01 9:30 in production": At("fraud", "2026-05-01T09:30", "production"),
+    "at fraud 2026-05-01 9:30 in production": At("fraud", "2026-05-01 09:30", "production"),
     "AT fraud yesterday production": At("fraud", "yesterday", "production"),
     "at": None,
     "evidence P-12": Evidence("P-12"),

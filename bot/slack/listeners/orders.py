@@ -11,7 +11,6 @@ from bot.slack.blocks.text import date, notice, person, plain
 from bot.slack.desk import Desk
 from bot.slack.listeners import evidence
 from core import preferences
-from core.domain.errors import NotFound
 from core.domain.model import Actor
 from core.policy import moments
 from core.store import champions
@@ -95,9 +94,8 @@ def _at(desk: Desk, actor: Actor, order: grammar.At) -> Answer:
             reigns = [found] if found else []
         else:
             reigns = champions.champions_at(session, when, order.model)
-    names = desk.policy.stage_names
-    if order.stage and not reigns and order.stage not in names:
-        raise NotFound("unknown-stage", f"There is no stage “{order.stage[:80]}”; the policy has {', '.join(names)}.")
+    if order.stage and not reigns:  # one that the policy has no longer may have had its champion
+        desk.policy.known_stage(order.stage)
     about = f"Who served {plain(order.model)} at {when:%Y-%m-%d %H:%M} UTC"
     return notice(about), history.served(order.model, order.stage, when, reigns)
 
