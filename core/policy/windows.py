@@ -94,7 +94,7 @@ def _next_opening(windows: Sequence[Freeze], now: datetime) -> datetime | None:
         following = _after(windows, closing, at)
         if following is None or following > now + HORIZON:
             return None
-        at = max(following, at + timedelta(minutes=1))  # a repeated hour must not hold us up
+        at = following if following > at else at + timedelta(minutes=1)  # a repeated hour must not hold us up
     return None
 
 
