@@ -165,6 +165,11 @@ class TestVeto:
         assert "back to *5*" in said
 
 
+ON_CALL_STAGING = POLICY.replace(
+    "    approvals: {automatic: true}\n", "    approvals: {automatic: true}\n    rollback: {allowed: [on-call]}\n"
+)
+
+
 class TestHold:
     def test_after_a_rollback_only_a_person_promotes_to_an_automatic_stage(self, baton: Baton) -> None:
         for version in ("6", "7"):
@@ -182,3 +187,25 @@ class TestHold:
         wait(lambda: baton.champion("staging") == "7", "7 to serve again")
         baton.register("8")
         assert baton.api("POST", "/promotions", model=MODEL, version="8", stage="staging").status_code == 201
+
+    @pytest.mark.parametrize("policy", [ON_CALL_STAGING])
+    def test_a_hold_is_lifted_by_hand_and_only_by_who_may(self, baton: Baton) -> None:
+        for version in ("6", "7"):
+            baton.register(version)
+            baton.command(baton.alice, f"/promote {MODEL} {version} to staging")
+            baton.card(f"{MODEL} {version} is champion of staging")
+        baton.server.services.rollbacks.request(ON_CALL, MODEL, "staging", None, "it burns")
+        baton.card(f"Rolled back: {MODEL} 6 serves staging again")
+        why = shown_text(baton.command(baton.mallory, f"/promote why {MODEL} 7 staging"))
+        assert f"{MODEL} was rolled back in staging by P-3 (" in why
+        assert "it burns)" in why
+        ask = {"model": MODEL, "version": "7", "stage": "staging"}
+        assert baton.api("POST", "/promotions", **ask).status_code == 409
+
+        refused = shown_text(baton.command(baton.mallory, f"/promote release {MODEL} staging"))
+        assert "You may not veto versions or lift holds here" in refused
+        said = shown_text(baton.command(baton.bob, f"/promote release {MODEL} staging because it was put out"))
+        assert f"{MODEL} may be promoted to staging automatically again." in said
+        assert baton.scalar("SELECT count(*) FROM audit_events WHERE kind = 'hold_lifted'") == 1
+        assert baton.api("POST", "/promotions", **ask).status_code == 201
+        wait(lambda: baton.champion("staging") == "7", "7 to serve again")
