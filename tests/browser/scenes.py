@@ -145,7 +145,7 @@ def _declined(baton: Baton) -> Iterator[View]:
     baton.carol.submit(form, {"Reason": "Germany gets worse; not before the holidays"})
     first = f"Rejected: {MODEL} 8 to production"
     baton.card(first)
-    yield card("rejected", "One no is enough, and says why.", message, first, "Rejected by carol: Germany gets worse")
+    yield card("rejected", "One no is enough, and says why.", message, first, "Rejected by @Carol: Germany gets worse")
     message = ask(baton, "8", reason="it was a bad sample")
     register(baton, "9")
     ask(baton, "9")
@@ -155,7 +155,7 @@ def _declined(baton: Baton) -> Iterator[View]:
     message = baton.card(f"Promote {MODEL} 9 to production?")
     withdraw(baton, message)
     first = f"Withdrawn: {MODEL} 9 to production"
-    yield card("withdrawn", "The requester thought better of it.", message, first, "Withdrawn by alice")
+    yield card("withdrawn", "The requester thought better of it.", message, first, "Withdrawn by @Alice")
     message = ask(baton, "9", reason="it was fine after all")
     baton.approve(message)
     baton.card(f"Deploying {MODEL} 9")
@@ -336,6 +336,7 @@ def _replies(baton: Baton) -> Iterator[View]:
         "help": ("help", "What one can type.", "asks for, judges"),
         "status": ("status", "What is under way, and who serves.", "Promotions under way"),
         f"why {MODEL} 10 production": ("why", "What is in the way, and who clears it.", "in the way"),
+        f"veto {MODEL}": ("slip", "What is wrong, and what would be right.", "Which version"),
         f"at {MODEL} now": ("served", "Who served when, by whose word.", "production"),
     }
     for text, (name, says, shown) in asked.items():
@@ -353,9 +354,14 @@ def _forms(baton: Baton) -> Iterator[View]:
         page.get_by_role("option", name="11", exact=True).click()
         expect(form.get_by_text("against champion")).to_be_visible()
 
+    def hurry(page: Page) -> None:
+        page.get_by_role("dialog").get_by_role("button", name="Ask for it").click()
+        expect(page.get_by_text("Please complete this required field.")).to_have_count(2)
+
     baton.alice.command(PROMO, "/promote")
     form = opened(baton.alice, "Choose a model and a version")
     yield View("promote-form", FORM, "/promote alone.", ALICE, "Choose a model", "form")
+    yield View("promote-form-wrong", FORM, "What is missing, where.", ALICE, "Choose a model", "form", prepare=hurry)
     yield View("promote-form-filled", FORM, "The candidate beside the champion.", ALICE, "Model", "form", prepare=fill)
     baton.alice.close_view(form)
 
