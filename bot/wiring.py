@@ -45,8 +45,9 @@ from core.rollbacks import Rollbacks
 from core.rollouts import Rollouts
 from core.sources.feast import FeastSource
 from core.sources.prometheus import PrometheusSource
+from core.store.boards import Part
 from core.store.database import Database
-from core.store.messages import Claim
+from core.store.messages import Claim, card_places
 from core.targets.github_actions import GitHubRuns
 from core.targets.gitlab import GitLabRuns
 from core.targets.jenkins import JenkinsRuns
@@ -307,7 +308,10 @@ def digest_renderer(boards: Boards, directory: SlackDirectory) -> Callable[[Clai
         facts = draw(claimed.channel, claimed.body["day"], boards.promotions.clock())
         database, now = boards.promotions.database, boards.promotions.clock()
         awaited = {view.id: awaited_by(database, directory, boards.policy, view, now) for view in facts.awaiting.shown}
-        return digest_message(facts, awaited)
+        named = [view.id for part in vars(facts).values() if isinstance(part, Part) for view in part.shown]
+        with database.read() as session:
+            places = card_places(session, named)
+        return digest_message(facts, awaited, {each: directory.permalink(*place) for each, place in places.items()})
 
     return render
 

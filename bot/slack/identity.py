@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ class SlackDirectory:
         self._client = client
         self._groups = groups
         self._now = monotonic
-        self._home: tuple[str, str] | None = None  #: Slack's ids of our workspace and of its organisation, "" for none
+        self._home: Mapping[str, Any] | None = None  #: what Slack says of our own workspace
         self._cache: dict[tuple[str, str], tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
@@ -94,6 +94,14 @@ class SlackDirectory:
             )
         return people[0]
 
+    def permalink(self, channel: str, ts: str) -> str:
+        """The address of a message, as Slack spells those of our workspace; "" while it does not say what ours is."""
+        try:
+            url = str(self._at_home().get("url") or "")
+        except (SlackApiError, OSError):
+            return ""
+        return f"{url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}" if url and ts else ""
+
     def warm(self) -> None:
         """Ask Slack for everything the policy names, ahead of clicks. Never raises; run in the background."""
         for member in {member for members in self._groups.values() for member in members}:
@@ -144,15 +152,19 @@ class SlackDirectory:
 
     # -- asking Slack ------------------------------------------------------------------------------------------
 
+    def _at_home(self) -> Mapping[str, Any]:
+        """auth.test, asked once: a workspace keeps its ids and its address. Raises `SlackApiError`, `OSError`."""
+        if self._home is None:
+            self._home = dict(self._client.auth_test().data)  # type: ignore[arg-type]
+        return self._home
+
     def _person(self, user: dict[str, Any]) -> Person | None:
         """Somebody as Slack describes them. Who is of another workspace (Slack Connect) may call themselves anything."""
         found = _person(user)
         if found is None or not found.active or not user.get("team_id"):
             return found
-        if self._home is None:
-            answer = self._client.auth_test()
-            self._home = str(answer.get("team_id") or ""), str(answer.get("enterprise_id") or "")
-        team, enterprise = self._home
+        home = self._at_home()
+        team, enterprise = home.get("team_id"), home.get("enterprise_id")
         theirs = (user.get("enterprise_user") or {}).get("enterprise_id")
         at_home = user["team_id"] in (team, enterprise) or bool(enterprise and theirs == enterprise)
         return found if at_home else replace(found, active=False)

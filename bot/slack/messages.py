@@ -227,7 +227,8 @@ class Messages:
             view = promotions.load(session, claimed.promotion_id or 0)
             place = card_state(session, view.id)
         if not claimed.is_card:
-            return direct(view, place.posted_channel if place else "", str(claimed.body.get("about")))
+            to_card = self.directory.permalink(place.posted_channel, place.ts) if place else ""
+            return direct(view, to_card, str(claimed.body.get("about")))
         message = card(view, self.awaited(view), guarded=self.policy.guarded(view.stage))
         if claimed.reminds:
             return reminder(message, view, claimed.reminds)

@@ -381,6 +381,16 @@ def card_place(session: Session, promotion_id: int) -> tuple[str, str] | None:
     return (row.posted_channel, row.ts) if row and row.ts else None
 
 
+def card_places(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """The same of several, by promotion."""
+    rows = session.execute(
+        select(MessageRow.promotion_id, MessageRow.posted_channel, MessageRow.ts).where(
+            MessageRow.promotion_id.in_(ids), MessageRow.kind == "card", MessageRow.ts != ""
+        )
+    )
+    return {row.promotion_id: (row.posted_channel, row.ts) for row in rows}
+
+
 def last_line(session: Session, promotion_id: int) -> tuple[str, str] | None:
     """(channel id, ts) of the line that was written last into the promotion's thread."""
     row = session.execute(

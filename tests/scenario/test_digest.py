@@ -41,7 +41,7 @@ def test_it_is_sent_once_a_day_and_names_what_waits(baton: Baton) -> None:
     baton.click(baton.bob, offer, "Roll back to 6")
     baton.card("Rolled back: fraud-detector 6 serves production again")
     baton.register("8")
-    baton.ask("8")
+    card = baton.ask("8")
     tomorrow(baton)
     wait(lambda: baton.tick("digest") or digests(baton), "the digest")
 
@@ -51,7 +51,8 @@ def test_it_is_sent_once_a_day_and_names_what_waits(baton: Baton) -> None:
 
     shown = shown_text(digests(baton)[0])
     assert "1 promotion waiting for a decision." in shown
-    assert "*Promote fraud-detector 8 to production?* (P-4)" in shown
+    link = f"{baton.slack.url}/archives/{card['channel']}/p{card['ts'].replace('.', '')}"
+    assert f"*Promote fraud-detector 8 to production?* (<{link}|P-4>), asked " in shown
     assert "Still needed: 1 from ml-leads (<@U02BOB>); 1 from risk (<@U03CAROL>, <@U04DAVE>)" in shown
     assert "*Oldest first (1)*" in shown
     assert "*Rolled back since yesterday (1)*" in shown

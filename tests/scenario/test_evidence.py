@@ -114,8 +114,8 @@ def test_each_digest_keeps_the_head_of_the_audit_chain_where_nobody_can_rewrite_
 ) -> None:
     baton.promoted("7")
     baton.server.services.send_digest()
-    said = shown_text(baton.alice.wait_for_message(PROMO, lambda m: "Audit chain: event " in shown_text(m)))
-    event, head = re.search(r"Audit chain: event (\d+), head ([0-9a-f]{24}), so that", said).groups()  # type: ignore[union-attr]
+    said = shown_text(baton.alice.wait_for_message(PROMO, lambda m: "Audit log: event " in shown_text(m)))
+    event, head = re.search(r"Audit log: event (\d+), head ([0-9a-f]{24})", said).groups()  # type: ignore[union-attr]
 
     made = baton.api("GET", "/promotions/P-1/evidence").json()
     chain = [json.loads(line) for line in baton.api("GET", "/audit").text.splitlines()]

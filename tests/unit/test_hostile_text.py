@@ -182,7 +182,7 @@ def test_stories_and_direct_messages_are_harmless(view: PromotionView, reason: s
     assert len(told) <= 3800
     harmless([], told)
     for about in ("end", "voided:1"):
-        direct = story.direct(view, "C01PROMO", about)
+        direct = story.direct(view, "https://a.slack.com/archives/C01PROMO/p1", about)
         assert validate(direct.blocks, "message") == []
         harmless(direct.blocks, direct.text)
     for why in ("remind", "escalate"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.slack.blocks import card
 from bot.slack.blocks.card import Awaited, Message
-from bot.slack.blocks.text import clip, context, date, escape, header, said, section
+from bot.slack.blocks.text import clip, context, date, escape, header, link, said, section
 from core.boards import Digest
 from core.domain.views import PromotionView
 from core.store.boards import Aged, Ageing, Part
@@ -19,14 +19,19 @@ from core.store.boards import Aged, Ageing, Part
 BUDGET = 10_000
 
 
-def digest(facts: Digest, awaited: dict[int, Awaited]) -> Message:
-    """What to decide (oldest first, with who is awaited), to review, to watch and to know; each number is exact."""
+def digest(facts: Digest, awaited: dict[int, Awaited], links: Mapping[int, str] | None = None) -> Message:
+    """What to decide (oldest first, with who is awaited), to review, to watch and to know; each number is exact.
+
+    `links` lead from each promotion to its card.
+    """
     if facts.nothing:
         return Message(
             text="☀️ Nothing waits for anybody.", blocks=[section("☀️ Nothing waits for anybody."), *_chain(facts)]
         )
     text = _first_line(facts)
-    groups = [(title, [each for each in lines if each.part.count]) for title, lines in _groups(facts, awaited)]
+    groups = [
+        (title, [each for each in lines if each.part.count]) for title, lines in _groups(facts, awaited, links or {})
+    ]
     room = min(2800, BUDGET // sum(len(lines) for _, lines in groups))
     blocks: list[dict[str, Any]] = [header(f"☀️ {text}")]
     for title, lines in groups:
@@ -51,34 +56,41 @@ class _Lines:
     line: Callable[[Any], str]
 
 
-def _groups(facts: Digest, awaited: dict[int, Awaited]) -> list[tuple[str, list[_Lines]]]:
+def _groups(facts: Digest, awaited: dict[int, Awaited], links: Mapping[int, str]) -> list[tuple[str, list[_Lines]]]:
     """By what the reader must do."""
 
     def waiting(view: PromotionView) -> str:
         return _waiting(view, awaited.get(view.id), facts.now)
 
+    def named(line: Callable[[PromotionView], str]) -> Callable[[PromotionView], str]:
+        """The line, with what the promotion is called before it."""
+        return lambda view: f"{_name(view, links.get(view.id, ''))}{line(view)}"
+
     order = "What expires first" if facts.person else "Oldest first"
     return [
         (
             "DECIDE",
-            [_Lines(order, facts.awaiting, waiting), _Lines("Expiring within a day", facts.expiring, _expiring)],
+            [
+                _Lines(order, facts.awaiting, named(waiting)),
+                _Lines("Expiring within a day", facts.expiring, named(_expiring)),
+            ],
         ),
         (
             "REVIEW",
             [
-                _Lines("Glass broken, and reviewed by nobody yet", facts.unreviewed, _broken),
+                _Lines("Glass broken, and reviewed by nobody yet", facts.unreviewed, named(_broken)),
                 _Lines("Champions past their review date", facts.aged, partial(_aged, facts.now)),
             ],
         ),
         (
             "WATCH",
             [
-                _Lines("Rolling out", facts.rolling_out, _rolling),
-                _Lines("Approved, and waiting", facts.held_up, _held),
-                _Lines("Asked by you", facts.asked, _standing),
+                _Lines("Rolling out", facts.rolling_out, named(_rolling)),
+                _Lines("Approved, and waiting", facts.held_up, named(_held)),
+                _Lines("Asked by you", facts.asked, named(_standing)),
             ],
         ),
-        ("KNOW", [_Lines("Rolled back since yesterday", facts.rolled_back, _undone)]),
+        ("KNOW", [_Lines("Rolled back since yesterday", facts.rolled_back, named(_undone))]),
     ]
 
 
@@ -105,39 +117,37 @@ def _chain(facts: Digest) -> list[dict[str, Any]]:
     if facts.head is None:
         return []
     event, head = facts.head
-    return [context(f"Audit chain: event {event}, head {head[:24]}, so that the log cannot be rewritten unseen")]
+    return [context(f"Audit log: event {event}, head {head[:24]}")]
 
 
-def _name(view: PromotionView) -> str:
-    return f"*{escape(card.headline(view), 140)}* ({view.ref})"
+def _name(view: PromotionView, to_card: str) -> str:
+    return f"*{escape(card.headline(view), 140)}* ({link(to_card, view.ref)})"
 
 
 def _waiting(view: PromotionView, awaited: Awaited | None, now: datetime) -> str:
     needed = card.still_needed(view, awaited or Awaited({}))
-    return (
-        f"{_name(view)}, asked {_age(now - view.created_at)} ago by {card.actor(view.requester)}. {clip(needed, 300)}"
-    )
+    return f", asked {_age(now - view.created_at)} ago by {card.actor(view.requester)}. {clip(needed, 300)}"
 
 
 def _expiring(view: PromotionView) -> str:
-    return f"{_name(view)}: {date(view.expires_at)}" if view.expires_at else _name(view)
+    return f": {date(view.expires_at)}" if view.expires_at else ""
 
 
 def _rolling(view: PromotionView) -> str:
     asks = " · ❓ somebody must say how to go on" if view.rollout and view.rollout.phase == "asking" else ""
     at = f" at {view.rollout.traffic} %" if view.rollout else ""
-    return f"{_name(view)}{at}{asks}"
+    return f"{at}{asks}"
 
 
 def _held(view: PromotionView) -> str:
     until = f" until {date(view.waiting_until)}" if view.waiting_until else ""
-    return f"{_name(view)}{until}: {said(view.waiting_for, 200)}"
+    return f"{until}: {said(view.waiting_for, 200)}"
 
 
 def _broken(view: PromotionView) -> str:
     if view.override is None:
-        return _name(view)
-    return f"{_name(view)} by {card.actor(view.override.actor)}: {escape(view.override.reason, 200)} · `/promote review {view.ref}`"
+        return ""
+    return f" by {card.actor(view.override.actor)}: {escape(view.override.reason, 200)} · `/promote review {view.ref}`"
 
 
 def _aged(now: datetime, champion: Aged) -> str:
@@ -146,11 +156,11 @@ def _aged(now: datetime, champion: Aged) -> str:
 
 
 def _undone(view: PromotionView) -> str:
-    return f"{_name(view)}{f': {escape(view.reason, 200)}' if view.reason else ''}"
+    return f": {escape(view.reason, 200)}" if view.reason else ""
 
 
 def _standing(view: PromotionView) -> str:
-    return f"{_name(view)}: {escape(card.first_sentence(view), 200)}"
+    return f": {escape(card.first_sentence(view), 200)}"
 
 
 def _age(delta: timedelta) -> str:

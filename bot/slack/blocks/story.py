@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bot.slack.blocks.card import MARKS, Message, actor, deployment_line, first_sentence, headline
 from bot.slack.blocks.table import judged, mark
-from bot.slack.blocks.text import context, date, escape, notice, said, section
+from bot.slack.blocks.text import context, date, escape, link, notice, said, section
 from core.domain.model import Actor, Outcome, State
 from core.domain.views import DeploymentView, PromotionView
 from core.policy.durations import spoken
@@ -154,19 +154,19 @@ def reminder(message: Message, view: PromotionView, why: str) -> Message:
     return Message(text=f"{plain_words}{message.text}", blocks=[section(said), *message.blocks])
 
 
-def direct(view: PromotionView, channel: str, about: str = "end") -> Message:
+def direct(view: PromotionView, to_card: str, about: str = "end") -> Message:
     """A direct message: the requester's when their promotion has ended, or an approver's whose yes counts no longer."""
     if about.startswith("voided"):
         said = f"Your approval of {view.ref} counts no longer"
         why = next((each.void for each in reversed(view.voided) if each.void != "withdrawn"), "")
         what = f"*{escape(view.model, 80)} {escape(view.version.version, 40)}* to {escape(view.stage, 40)} has changed"
-        card_in = f"\nLook at its card in <#{channel}> again." if channel.startswith("C") else ""
-        text = f"🔁 *{said}.*\n{what}: {escape(why.partition(': ')[2] or why, 900)}.{card_in}"
+        again = f"\n{link(to_card, 'Look at its card again')}." if to_card else ""
+        text = f"🔁 *{said}.*\n{what}: {escape(why.partition(': ')[2] or why, 900)}.{again}"
         return Message(text=notice(f"{said}: {view.title} has changed."), blocks=[section(text)])
     text = f"{MARKS.get(view.state, '⚪️')} *{escape(headline(view), 200)}*\n{escape(first_sentence(view), 1200)}"
     failed: list[DeploymentView] = [d for d in view.deployments if d.message and view.state is not State.SUCCEEDED]
     more = "".join(f"\n{deployment_line(each, view.end_reason)}" for each in failed)
-    where = f" · the whole story is in <#{channel}>" if channel.startswith("C") else ""
+    where = f" · {link(to_card, 'its card and story')}" if to_card else ""
     when = f" · {date(view.ended_at)}" if view.ended_at else ""
     return Message(
         text=notice(f"{headline(view)} ({view.ref}). {first_sentence(view)}"),
