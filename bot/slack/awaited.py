@@ -28,8 +28,9 @@ def awaited_by(
     everybody = [*delegates, *(who for people in members.values() for who in people)]
     rule = Stage.from_rules(view.rules).approvals
     out = approvals.barred(rule, everybody, view.requester, view.version.lineage.trained_by)
-    barred = {view.requester.id, *out}  # nobody decides in another's place on what they asked for themselves
+    # Nobody decides in another's place on what they asked for themselves, nor who is no full member any more.
+    standing = {who.id for who in delegates} - {view.requester.id, *out}
     return Awaited(
         {group: tuple(who.id for who in people if who.id not in out) for group, people in members.items()},
-        {whose: (each.delegate, each.until) for whose, each in delegated.items() if each.delegate not in barred},
+        {whose: (each.delegate, each.until) for whose, each in delegated.items() if each.delegate in standing},
     )

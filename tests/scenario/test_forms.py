@@ -226,3 +226,23 @@ def test_a_model_called_like_a_mention_mentions_nobody(baton: Baton) -> None:
     assert "<!channel>" not in message["text"]
     assert "<!channel>" not in str(message["blocks"])
     assert "<@U05MALLORY>" not in str(message["blocks"])
+
+
+def test_what_nobody_can_see_is_no_reason_and_a_reason_that_fits_no_button_is_said_under_its_field(
+    baton: Baton,
+) -> None:
+    baton.promoted("6")
+    baton.promoted("7")
+    assert baton.bob.command("#ml-promotions", "/rollback") == {"ok": True}
+    form = baton.bob.wait_for_view()
+    [option] = baton.bob.options(form, "Model", "fraud")
+    form = baton.bob.fill(form, {"Model": option})
+    baton.click(baton.bob, form, "Model", selected_option=option)
+    form = baton.bob.wait_for_view(predicate=lambda view: "goes from" in shown_text(view))
+    for reason, said in (
+        ("\u200b", "The reason is missing; say in a sentence why."),
+        ('"' * 1200, "The reason is too long to go with the button; say it in fewer words."),
+    ):
+        answer = baton.bob.submit(form, {"Reason": reason})
+        assert list(answer["errors"].values()) == [said]
+    assert baton.champion() == "7"

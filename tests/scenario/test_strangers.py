@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.local_slack.person import shown_text
-from tests.scenario.world import DAVE, MALLORY, MODEL, POLICY, Baton
+from tests.scenario.world import BOB, CAROL, DAVE, MALLORY, MODEL, POLICY, Baton
 
 NO_MEMBERS: list[dict[str, Any]] = [{"is_guest": True}, {"team": "T0OTHER"}]
 ACTS = [
@@ -86,3 +86,27 @@ def test_a_delegate_who_becomes_a_guest_decides_nothing(baton: Baton) -> None:
     said = baton.refused(baton.mallory, card, "Approve")
     assert said == "Bots, guests, strangers and deactivated accounts may not decide; a full member must."
     assert baton.decisions() == []
+    baton.approve(card, baton.bob)
+    assert "<@U05MALLORY>" not in shown_text(baton.card("*Approvals 1 of 2*"))
+
+
+def test_who_leaves_the_group_or_the_company_afterwards_has_approved_all_the_same(baton: Baton) -> None:
+    baton.register("7")
+    card = baton.ask("7")
+    baton.approve(card, baton.bob)
+    baton.card("*Approvals 1 of 2*")
+    baton.local("admin", usergroup={"id": "S02LEADS", "users": []})
+    become(baton, BOB, deleted=True)
+    baton.approve(card, baton.carol)
+    baton.card(f"{MODEL} 7 is champion of production")
+    found = baton.api("GET", "/promotions/P-1").json()["decisions"]
+    assert [(each["actor"], each["groups"]) for each in found] == [
+        (f"user:{BOB}", ["ml-leads"]), (f"user:{CAROL}", ["risk"]),
+    ]  # fmt: skip
+
+
+def test_a_name_that_two_people_bear_names_nobody(baton: Baton) -> None:
+    become(baton, MALLORY, name="dave")
+    said = baton.command(baton.carol, "/promote delegate @dave until friday")["text"]
+    assert said == "Several people are called @dave; name one by e-mail address."
+    assert "decides for you" in baton.command(baton.carol, "/promote delegate dave@example.com until friday")["text"]

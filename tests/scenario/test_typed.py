@@ -34,6 +34,7 @@ BOB = {
     f"{MODEL} 7 to production please": f"“please” {EXTRA.removesuffix(' Write')} {PROMOTE}.",
     f"{MODEL} 7 to production because": f"There is nothing after “because”. {PROMOTE}.",
     f"{MODEL} 9": NINE,
+    f"{MODEL} 6": f"{MODEL} 6 serves production already, and there is no stage after it.",
     "nope 7": NOPE,
     "Fraud-Detector 7 to production": f"There is no model called “Fraud-Detector”; did you mean {MODEL}?",
     '"fraud-detector" 7 to production': f"There is no model called “\"fraud-detector\"”; did you mean {MODEL}?",

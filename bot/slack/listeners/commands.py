@@ -39,8 +39,8 @@ HELP = [
     ),
     section(
         "*For yourself*\n"
-        f"• {grammar.DELEGATE_USAGE} has somebody decide for you.\n"
-        f"• {grammar.DIGEST_USAGE}: what waits on you, each morning by direct message."
+        "• `/promote delegate @PERSON until DAY` has somebody decide for you; `/promote delegate off` takes it back.\n"
+        "• `/promote digest on` brings what waits on you each morning, by direct message; `/promote digest off` ends that."
     ),
 ]
 

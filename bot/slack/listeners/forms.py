@@ -14,6 +14,7 @@ from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfPromotion, selected
 from core.domain.errors import BadInput, BatonError, NotFound
 from core.domain.model import Limit
+from core.policy import texts
 from core.store import registry
 
 #: Slack takes 100 options.
@@ -68,9 +69,7 @@ def _submissions(app: App, desk: Desk) -> None:
         values = body["view"]["state"]["values"]
         model, version, stage = (selected(values, action) for action in (ids.MODEL, ids.VERSION, ids.STAGE))
         try:
-            reason = selected(values, ids.REASON).strip()
-            if not reason:
-                raise BadInput(ids.REASON, "A rollback needs a reason; say what is wrong.")
+            reason = texts.reason(selected(values, ids.REASON), required=True)
             plan = desk.rollbacks.plan(desk.actor(body["user"]), model, stage, version or None)
             asked = forms.confirm_rollback(plan, reason)
         except BatonError as error:
