@@ -51,6 +51,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as 
 Model = Annotated[str, typer.Argument(help="The registered model's name.")]
 Version = Annotated[str, typer.Argument(help="The version.")]
 Stage = Annotated[str, typer.Argument(help="A stage of the policy.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="NAME=NUMBER; as often as needed.")]
 
 
 def _client() -> Client:
@@ -137,7 +138,7 @@ def register(
     version: Version,
     signature: Annotated[Path | None, typer.Option(help="The model.sig of OpenSSF model signing.")] = None,
     card: Annotated[Path | None, typer.Option(help="The model card: Markdown, with YAML front matter.")] = None,
-    metric: Annotated[list[str] | None, typer.Option("--metric", help="NAME=NUMBER; as often as needed.")] = None,
+    metric: Metrics = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="JSON with metrics, artifact, lineage, tags; - reads standard input.")
     ] = None,
@@ -157,6 +158,25 @@ def register(
         return
     name = safe(f"{answer['model']} {answer['version']}")
     say(f"Registered {name}." if status == 201 else f"{name} was registered before, the same; nothing changed.")
+
+
+@app.command()
+def measure(
+    model: Model,
+    version: Version,
+    metric: Metrics = None,
+    file: Annotated[Path | None, typer.Option("--file", help="JSON with metrics; - reads standard input.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what was measured of a version since it was registered, so that its champion can be re-certified."""
+    from bot import terminal
+    from bot.bodies import version_body
+    from bot.client import part
+
+    body = {"metrics": version_body(model, version, metric or [], file)["metrics"]}
+    with _client() as client:
+        _, answer = client.post(f"/models/{part(model)}/versions/{part(version)}/measurements", body)
+    print_json(answer) if as_json else say(terminal.measured(model, version, answer))
 
 
 @app.command()

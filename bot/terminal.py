@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +164,23 @@ def judged(found: Judged) -> str:
 def differing(different: int, count: int) -> str:
     """How many of the past promotions a changed policy would have decided otherwise."""
     return f"{different:,} of {'1 promotion' if count == 1 else f'{count:,} promotions'} would differ."
+
+
+def outcomes(told: Sequence[Judged], count: int) -> str:
+    """The same as JSON, with those that differ and those that no policy judges."""
+    listed = {
+        "judged": count,
+        "differ": [asdict(each) for each in told if each.differs],
+        "unjudged": [asdict(each) for each in told if each.unjudged],
+    }
+    return json.dumps(listed, indent=2)
+
+
+def measured(model: str, version: str, answer: Json) -> str:
+    """What was said of a version once more."""
+    count = len(answer["metrics"])
+    what = "1 measurement" if count == 1 else f"{count:,} measurements"
+    return safe(f"{what} of {model} {version} kept; what the version was registered with stays as it is.")
 
 
 def blockers(found: Sequence[Json]) -> str:

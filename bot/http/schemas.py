@@ -132,7 +132,7 @@ class VersionIn(Body):
 class MeasurementsIn(Body):
     """What was measured of a version after it was registered."""
 
-    metrics: list[Metric] = Field(min_length=1, max_length=METRICS_LIMIT)
+    metrics: list[Metric] = Field(max_length=METRICS_LIMIT, json_schema_extra={"minItems": 1})
 
     def to_measurements(self) -> tuple[Measurement, ...]:
         """As the core takes them. Raises `BadInput`."""

@@ -70,6 +70,13 @@ def test_the_whole_way_of_a_version(cli: Cli, world: World, tmp_path: Path) -> N
     lost = cli("register", "fraud", "6", "--card", "lost.md", code=2)
     assert "--card “lost.md” cannot be read (No such file or directory)." in lost.stderr
 
+    kept = cli("measure", "fraud", "7", "--metric", "auc=0.91", "--metric", "auc/DE=nan")
+    assert kept.stdout == "2 measurements of fraud 7 kept; what the version was registered with stays as it is.\n"
+    assert cli("measure", "fraud", "7", "--metric", "auc=0.9").stdout.startswith("1 measurement of fraud 7 kept;")
+    assert cli("measure", "fraud", "7", "--file", "f.json").stdout.startswith("2 measurements of fraud 7 kept;")
+    assert "metrics is empty; write at least one measurement." in cli("measure", "fraud", "7", code=1).stderr
+    assert "fraud has no version 9" in cli("measure", "fraud", "9", "--metric", "auc=1", code=1).stderr
+
     assert cli("status").stdout == "No promotion is under way.\n"
     asked = cli("request", "fraud", "7", "staging", "--reason", "better")
     assert lines(asked)[0] == "P-1: fraud 7 → staging is approved."

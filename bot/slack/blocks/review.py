@@ -35,9 +35,9 @@ def review(found: Certification) -> Message:
         lines = [f"{mark(each)} {escape(each.sentence, 300)}" for each in found.verdicts[:20]]
         blocks.append(section("\n".join(lines)))
     if found.state == "open":
-        name = f"{escape(found.model, 80)}/versions/{escape(found.version, 40)}"
+        what = f"{escape(found.model, 80)} {escape(found.version, 40)}"
         blocks.append(
-            context(f"Fresh measurements: `POST /api/v1/models/{name}/measurements` · came by {found.promotion}")
+            context(f"Fresh measurements: `baton measure {what} --metric NAME=NUMBER` · came by {found.promotion}")
         )
     if found.ready:
         blocks.append(_buttons(found))
