@@ -39,6 +39,16 @@ def heading(title: str) -> Markup:
     return Markup(f"<h3>{text(title)}</h3>")
 
 
+def whole(value: object) -> Markup:
+    """Text that no line ends within."""
+    return Markup(f'<span class="whole">{text(value)}</span>')
+
+
+def folded(title: str, part: Markup) -> Markup:
+    """A part that is shown when its title is pressed."""
+    return Markup(f"<details><summary>{text(title)}</summary>{part}</details>")
+
+
 def section(title: str, *parts: Markup) -> Markup:
     """A part of the page under its heading; nothing where there are no parts."""
     return Markup(f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>" if any(parts) else "")

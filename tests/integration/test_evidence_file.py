@@ -150,7 +150,14 @@ def test_delegation_limits_glass_and_rollout_are_in_it(api: httpx.Client, world:
     assert (made["override"]["reviewed_by"]["name"], made["override"]["review"]) == ("Carol", "rightly so")
     assert made["rollout"]["steps"] == [{"traffic": 5, "hold_seconds": 60}, {"traffic": 100, "hold_seconds": 0}]
     page = api.get(f"/api/v1/promotions/P-{asked}/evidence?format=html").text
-    for said in ("The glass was broken", "rightly so", "errors is 0.2", "10 % for 3600 s", "step 2 of 2, 5 %, asking"):
+    for said in (
+        "The glass was broken",
+        "rightly so",
+        "errors is 0.2",
+        "10 % for 1 h",
+        "5 % for 1 min, then 100 %",
+        "step 2 of 2, 5 %, asking",
+    ):
         assert said in page
 
 

@@ -133,7 +133,7 @@ def test_no_text_from_outside_is_more_than_text(found: EvidenceFile) -> None:
         assert tag in TAGS, tag
         assert set(attributes) <= TAGS[tag], attributes
         assert attributes.get("id") in (None, "data")
-        assert attributes.get("class") in (None, "wide", "soft", "good", "bad", "quote")
+        assert attributes.get("class") in (None, "wide", "whole", "soft", "good", "bad", "quote")
     assert len(read.comments) == 1, "the seal alone"
     assert [tag for tag, _ in read.tags].count("style") == 1
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\x00-\x08\x0b-\x1f]", page)
@@ -163,6 +163,35 @@ def typical() -> Json:
 @pytest.fixture(scope="module")
 def made() -> Json:
     return typical()
+
+
+def test_who_reads_no_further_reads_what_happened_and_whether_it_verifies(made: Json) -> None:
+    told = copy.deepcopy(made)
+    told["request"] |= {"model": "fraud", "version": "7", "stage": "production", "state": "failed", "kind": "promotion"}
+    told["request"] |= {"end_reason": "auc is 0.8.", "ended_at": "2026-11-23T10:00:00.000000Z"}
+    told |= {"champion": None, "override": None, "served": [], "decisions": []}
+    told["gates"] = [
+        {"gate": gate, "outcome": outcome, "advisory": advisory, "metric": "", "candidate": None, "champion": None}
+        | {"change": None, "sentence": ""}
+        for gate, outcome, advisory in (("auc", "failed", False), ("gap", "failed", True), ("lineage", "passed", False))
+    ]
+    short = "".join(Reader(evidence_html.page(told).partition("<h2>Request</h2>")[0]).words)
+    for said in (
+        "fraud 7 into production", "failed: auc is 0.8.", "1 of 3 passed; auc failed; gap failed (advisory)", "never",
+        "sound: everything that was looked at holds",
+    ):  # fmt: skip
+        assert said in short
+    assert ("nobody" if told["approval"] else "nobody had to be asked") in short
+    told["audit"]["sound"] = False
+    assert "it does NOT verify, see below" in evidence_html.page(told)
+
+
+def test_no_number_time_or_name_is_broken_over_two_lines(made: Json) -> None:
+    page = evidence_html.page(made)
+    for cell in re.findall(r"<td>(.*?)</td>", page):
+        bare = "".join(Reader(cell).words)
+        if re.fullmatch(r"[+-]?[0-9.]+(e-?[0-9]+)?|[0-9-]{10} [0-9:]{8}", bare) and not bare.isdigit():
+            assert '<span class="whole">' in cell, cell
 
 
 def verified(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
