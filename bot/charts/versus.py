@@ -46,12 +46,12 @@ def draw(found: Comparison) -> Any:
 def _head(figure: Any, paper: Any, found: Comparison, top: float) -> None:
     title = words(paper, EDGE, top - 0.16, found.title, TITLE, weight="bold", va="top")
     fitting(figure, title, WIDTH - 2 * EDGE)
-    against = f"against champion {found.champion}" if found.champion else "no champion yet"
+    against = f" against champion {found.champion}" if found.champion else ", no champion yet"
     line = words(
         paper,
         EDGE,
         top - 0.56,
-        f"Candidate {found.candidate} {against} · {found.standing}",
+        f"Candidate {found.candidate}{against} · {found.standing}",
         SMALL,
         color=SOFT,
         va="top",
@@ -64,8 +64,9 @@ def _head(figure: Any, paper: Any, found: Comparison, top: float) -> None:
         _champion(paper, x + 1.5, y)
         words(paper, x + 1.67, y, "champion", SMALL, va="center")
     if any(strip.edges for strip in found.strips):
-        paper.plot([x + 2.95] * 2, [y - 0.13, y + 0.13], color=INK, linewidth=2, linestyle=(0, (2, 1)))
-        words(paper, x + 3.07, y, "gate", SMALL, va="center")
+        gate = x + (2.95 if found.champion else 1.5)
+        paper.plot([gate] * 2, [y - 0.13, y + 0.13], color=INK, linewidth=2, linestyle=(0, (2, 1)))
+        words(paper, gate + 0.12, y, "gate", SMALL, va="center")
     if any(strip.lower_is_better is not None for strip in found.strips):
         words(paper, WIDTH - EDGE, y, "better →", SMALL, weight="bold", ha="right", va="center")
 

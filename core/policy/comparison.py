@@ -292,8 +292,8 @@ def signed(change: float) -> str:
 
 def alt_text(found: Comparison) -> str:
     """The whole picture in words, for whoever does not see it."""
-    against = f"champion {found.champion}" if found.champion else "no champion yet"
-    lines = [f"{found.title} Candidate {found.candidate} against {against}; {found.standing}."]
+    against = f" against champion {found.champion}" if found.champion else ", no champion yet"
+    lines = [f"{found.title} Candidate {found.candidate}{against}; {found.standing}."]
     lines += [f"{_in_words(each)}." for each in found.strips]
     lines += [found.caution] if found.caution else []
     if found.left_out:

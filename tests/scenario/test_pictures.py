@@ -149,7 +149,7 @@ def test_without_a_picture_the_text_stands_there(
 
     assert not images(shown["blocks"])
     said = shown_text(shown)
-    assert "Candidate 7 no champion yet · all 5 gates passed" in said
+    assert "Candidate 7, no champion yet · all 5 gates passed" in said
     assert "✔ auc: 0.95" in said
     assert "┊" in said
     assert "● candidate" in said

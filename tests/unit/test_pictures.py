@@ -145,7 +145,7 @@ def test_no_data_and_no_champion_are_said_and_nothing_is_made_up() -> None:
     first = compare(promotion(gates, version("7", Measurement("auc", 0.95)), None))
     assert first is not None
     assert first.champion == ""
-    assert "Candidate 7 against no champion yet" in in_words(first)
+    assert "Candidate 7, no champion yet;" in in_words(first)
     assert compare(promotion([{"lineage": ["data"]}], version("7"), None)) is None
 
 

@@ -46,10 +46,13 @@ def text_blocks(found: Comparison | Timeline) -> list[Json]:
 
 
 def _comparison(found: Comparison) -> list[Json]:
-    against = f"against champion {escape(found.champion, 60)}" if found.champion else "no champion yet"
-    head = f"*{escape(found.title, 200)}*\nCandidate {escape(found.candidate, 60)} {against} · {escape(found.standing, 60)}"
+    against = f" against champion {escape(found.champion, 60)}" if found.champion else ", no champion yet"
+    head = (
+        f"*{escape(found.title, 200)}*\nCandidate {escape(found.candidate, 60)}{against} · {escape(found.standing, 60)}"
+    )
     lines = [line for strip in found.strips for line in _lines(strip)]
-    legend = "● candidate  ◇ champion  ┊ gate  better →"
+    champion = "  ◇ champion" if found.champion else ""
+    legend = f"● candidate{champion}  ┊ gate  better →"
     more = f"… and {found.left_out} more under Details." if found.left_out else ""
     foot = " ".join(each for each in (found.caution, more) if each)
     return [section(head), _fixed([*lines, legend]), *([context(foot)] if foot else [])]
