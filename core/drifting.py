@@ -93,6 +93,8 @@ class Drifts:
         said = ""
         try:
             there = _shown(registry.current(place.model, place.mode, place.target))
+            if there != watched.expected:
+                said = registry.moved_by(place, there, watched.expected)
         except Refused as no:  # renamed or deleted
             there, said = "", no.sentence
         with self.database.change() as session:
@@ -109,15 +111,15 @@ class Drifts:
                 found.found, found.expected, found.said = there, watched.expected, said
                 drifts.changed(session, found, now)
 
-    def noticed(self, session: Session, row: WriteBackRow, words: str, found: str, now: datetime) -> None:
-        """A decision could not be written, since somebody else had moved what it moves."""
+    def noticed(self, session: Session, row: WriteBackRow, words: str, found: str, said: str, now: datetime) -> None:
+        """A decision could not be written, since somebody else had moved what it moves; `said` is who."""
         there = drifts.find(session, row.model, row.stage)
         if there is not None:
-            there.found, there.expected = found, row.version
+            there.found, there.expected, there.said = found, row.version, said
             drifts.changed(session, there, now)
             return
         watched = drifts.Watched(row.model, row.stage, row.version)
-        self._notice(session, row.origin, watched, words, found, "", now)
+        self._notice(session, row.origin, watched, words, found, said, now)
 
     def _notice(
         self, session: Session, name: str, watched: drifts.Watched, words: str, found: str, said: str, now: datetime

@@ -221,6 +221,9 @@ class Registry(Protocol):
     def held(self, places: Collection[Place]) -> dict[Place, str | None]:
         """What each of many places holds now, as cheaply as can be; those that cannot be read for good are left out."""
 
+    def moved_by(self, place: Place, found: str, expected: str) -> str:
+        """Who last changed what a place holds, or held before, as a sentence; "" where the registry keeps no record."""
+
     def target(self, mode: WriteBackMode, model: str, stage: str, last: bool) -> str:
         """What a decision for Baton's `stage` moves; `last` is the policy's last stage."""
 

@@ -43,11 +43,12 @@ class WriteBacks:
         # An approval status is also what says no; of aliases and stages a rejection moves none.
         told = moves or (self.drifts.mode_of(row.model) == "status" and row.decision not in write_backs.MOVES)
         place = self.drifts.place(registry, row.model, row.stage) if told else None
-        found = ""
+        found = who = ""
         try:
             written = registry.write_back(self._order(registry, row, place))
             if written.state == "moved" and place is not None:
                 found = registry.current(place.model, place.mode, place.target) or ""
+                who = registry.moved_by(place, found, row.version)
         except Unavailable as away:
             self._put_off(row, away.sentence, now)
             raise
@@ -55,7 +56,7 @@ class WriteBacks:
             self._settle(row.id, "refused", no.sentence, now)
             return
         words = registry.named(place.mode, place.target) if place else ""
-        self._settle(row.id, written.state, written.sentence, now, words, found)
+        self._settle(row.id, written.state, written.sentence, now, words, found, who)
 
     def _order(self, registry: Registry, row: WriteBackRow, place: Place | None) -> WriteBack:
         with self.database.read() as session:
@@ -88,10 +89,12 @@ class WriteBacks:
             kept.attempts += 1
             kept.last_error, kept.due_at = sentence, now + pause(kept.attempts)
 
-    def _settle(self, row_id: int, state: str, sentence: str, now: datetime, words: str = "", found: str = "") -> None:
+    def _settle(
+        self, row_id: int, state: str, sentence: str, now: datetime, words: str = "", found: str = "", who: str = ""
+    ) -> None:
         """What came of it, in the promotion's thread and in the audit; once, whoever comes twice.
 
-        `words` name what was to move, and `found` is what holds its place.
+        `words` name what was to move, `found` is what holds its place, and `who` says who had moved it.
         """
         with self.database.change() as session:
             row = session.get_one(WriteBackRow, row_id, with_for_update=True)
@@ -107,7 +110,7 @@ class WriteBacks:
                 subject = Subject(row.model, row.version, row.stage, row.promotion_id)
                 tell(session, subject, _EVENTS[state], BATON, now, {"registry": row.origin, "reason": sentence})
             if state == "moved" and words:
-                self.drifts.noticed(session, row, words, found, now)
+                self.drifts.noticed(session, row, words, found, who, now)
 
 
 _EVENTS = {

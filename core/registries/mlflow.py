@@ -112,6 +112,10 @@ class MLflowRegistry:
                 found[place] = self.current(place.model, place.mode, place.target)
         return found
 
+    def moved_by(self, place: Place, found: str, expected: str) -> str:  # noqa: ARG002 (MLflow keeps no record)
+        """Nobody knows."""
+        return ""
+
     def target(self, mode: WriteBackMode, model: str, stage: str, last: bool) -> str:
         """What a decision for Baton's `stage` moves; `last` is the policy's last stage."""
         return mlflow_write.default_target(mode, model, stage, last)

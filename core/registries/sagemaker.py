@@ -145,6 +145,20 @@ class SageMakerRegistry:
                 found[place] = self.current(place.model, place.mode, place.target)
         return found
 
+    def moved_by(self, place: Place, found: str, expected: str) -> str:
+        """Who changed one of the two packages last: an approval that was given, or one that was taken away."""
+        rows = []
+        for version in filter(str.isdecimal, (found, expected)):
+            with suppress(Refused):
+                rows.append((version, self._describe(place.model, version)))
+        known = [(row["LastModifiedTime"], version, row) for version, row in rows if row.get("LastModifiedTime")]
+        if not known:
+            return ""
+        at, version, row = max(known, key=lambda each: each[0])
+        who = sagemaker_read.person(row.get("LastModifiedBy"))
+        when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{place.model} {version} was last changed by {who}, {when}." if who else ""
+
     def target(self, mode: WriteBackMode, model: str, stage: str, last: bool) -> str:  # noqa: ARG002
         """What a decision for Baton's `stage` moves: the approval, of which a package has one."""
         return stage if mode == "status" else ""

@@ -127,6 +127,14 @@ def _deep(row: Any, *keys: str) -> Any:
     return row
 
 
+def person(said: Any) -> str:
+    """Who did something, as SageMaker tells it: a user of its studio, or whom IAM knows; "" for nobody."""
+    identity = _deep(said, "IamIdentity")
+    arn = str(_deep(identity, "Arn") or "")
+    name = _deep(said, "UserProfileName") or arn.partition("/")[2] or arn or _deep(identity, "PrincipalId")
+    return _text(name, NAME_LIMIT)
+
+
 def _text(value: Any, limit: int) -> str:
     text = str(value or "")
     return "" if unfit(text, limit) else text

@@ -88,7 +88,9 @@ def notice(session: Session, found: DriftRow, channel: str, at: datetime) -> Non
     session.add(found)
     session.flush()
     data = {"registry": found.origin, "place": found.place, "expected": found.expected, "found": found.found}
-    audit.append(session, at, BATON, "drift_noticed", _subject(found), data)
+    audit.append(
+        session, at, BATON, "drift_noticed", _subject(found), data | ({"said": found.said} if found.said else {})
+    )
     message = MessageRow(
         key=f"drift:{found.id}", kind="drift", promotion_id=None, channel=channel, body={"drift": found.id}, due_at=at,
         created_at=at,

@@ -1,7 +1,7 @@
 """moto's SageMaker and S3 over HTTP, fed by boto3 as a pipeline would: an AWS that Baton's authors did not write.
 
 What moto 5.2 does otherwise than AWS: it keeps no `ModelLifeCycle`, loses whatever an `UpdateModelPackage` does not
-name, has every package completed at once and trained by one made-up person, and knows no `UpdateEndpoint`.
+name, has every package completed at once and trained and changed by one made-up person, and knows no `UpdateEndpoint`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REGION = "eu-central-1"
 class Moto:
     """As `tests.fakes.sagemaker.SageMaker`, as far as the contract asks. The environment must name some account."""
 
-    trainer = "fake-user-profile-name"
+    trainer = mover = "fake-user-profile-name"
     forgets = frozenset({"ModelLifeCycle"})
 
     def __init__(self) -> None:

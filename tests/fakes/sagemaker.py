@@ -46,7 +46,7 @@ class SageMaker:
     delay: float = 0.0  #: seconds that each answer takes
     page: int = 2  #: small, so that pages are turned
 
-    trainer = "alice"
+    trainer, mover = "alice", "mallory"
     forgets = frozenset[str]()  #: what it is told and does not keep
 
     def __enter__(self) -> SageMaker:
@@ -95,7 +95,8 @@ class SageMaker:
 
     def decide(self, group: str, number: int, status: str) -> None:
         """Somebody sets a package's status by hand."""
-        self.row(group, number)["ModelApprovalStatus"] = status
+        changed = {"LastModifiedTime": time.time(), "LastModifiedBy": {"UserProfileName": self.mover}}
+        self.row(group, number).update(changed, ModelApprovalStatus=status)
 
     def lose_reports(self) -> None:
         """Every report is deleted."""
@@ -150,7 +151,8 @@ class SageMaker:
             raise Refusal("ValidationException", "ApprovalDescription is too long")
         if cycle and not all(LIFE_CYCLE.fullmatch(cycle[key]) for key in ("Stage", "StageStatus")):
             raise Refusal("ValidationException", f"ModelLifeCycle {cycle}")
-        row.update(given)
+        arn = "arn:aws:sts::123456789012:assumed-role/baton/i-0123"
+        row.update(given, LastModifiedTime=time.time(), LastModifiedBy={"IamIdentity": {"Arn": arn}})
         return {"ModelPackageArn": row["ModelPackageArn"]}
 
     # -- endpoints -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -20,10 +21,11 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class Aws(Protocol):
-    """What the contract is held against. `forgets`: what it is told and does not keep."""
+    """What the contract is held against. `forgets`: what it is told and does not keep. `mover`: who sets a status by hand."""
 
     url: str
     trainer: str
+    mover: str
     forgets: frozenset[str]
 
     def package(self, group: str, report: Any = None, **more: Any) -> int: ...
@@ -182,6 +184,8 @@ class SageMakerContract:
         assert registry.held([place]) == {place: "2"}
         aws.decide("fraud", 4, "Approved")
         assert registry.current("fraud", "status", "production") == "4"
+        who = registry.moved_by(place, "4", "2")
+        assert re.sub("[0-9-]{10} [0-9:]{5}", "then", who) == f"fraud 4 was last changed by {aws.mover}, then UTC."
         moved = registry.write_back(decided("3", previous="2"))
         assert (moved.state, aws.row("fraud", 3)["ModelApprovalStatus"]) == ("moved", "PendingManualApproval")
         assert moved.sentence == "In aws, 4 of fraud was approved in aws past Baton, so fraud 3 was left as it is."

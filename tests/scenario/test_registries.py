@@ -470,6 +470,7 @@ class TestDrift:
         move(trainer, "1")
         message = baton.card(f"Moved past Baton: {MODEL} in lab")
         assert "The alias champion holds *1*, and *2* is Baton's champion of production." in shown_text(message)
+        assert "The registry keeps no record of who moved it." in shown_text(message)
         assert labels(message) == ["Adopt 1", "Revert to 2"]
         baton.click(baton.bob, message, "Revert to 2")
         done = baton.card(f"Put back: {MODEL} in lab")

@@ -61,8 +61,10 @@ def test_what_waits_there_is_asked_for_here_and_both_answers_go_back(baton: Bato
 
     third = package(fake)
     baton.card(f"{MODEL} {third} ")
-    fake.row(MODEL, third)["ModelApprovalStatus"] = "Approved"
+    fake.decide(MODEL, third, "Approved")
     moved = baton.card(f"Moved past Baton: {MODEL} in aws")
+    assert f"{MODEL} {third} was last changed by mallory, " in shown_text(moved)
+    assert "keeps no record" not in shown_text(moved)
     assert f"The approval status holds *{third}*, and *{number}* is Baton's champion of production." in shown_text(
         moved
     )

@@ -63,10 +63,8 @@ def _standing(found: Drift) -> str:
 
 def _told(found: Drift) -> str:
     adopt = f"*Adopt* makes {escape(found.found, 60)} the champion, deploying nothing; " if found.adoptable else ""
-    return (
-        f"Noticed {date(found.opened_at)}. The registry keeps no record of who moved it. "
-        f"{adopt}*Revert* writes {escape(found.expected, 60)} back."
-    )
+    nobody = "" if found.said else "The registry keeps no record of who moved it. "
+    return f"Noticed {date(found.opened_at)}. {nobody}{adopt}*Revert* writes {escape(found.expected, 60)} back."
 
 
 def _plain_words(found: Drift) -> str:
