@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from core.policy.features import FeaturesGate
 from core.policy.fields import Allowance, Channel, Duration, Name, Number, Part, StageName, shown, whole, wrong
@@ -151,6 +151,15 @@ class BreakGlass(Part):
     allowed: tuple[Name, ...] = Field(min_length=1)
 
 
+#: `deploy: none` says outright that others deploy, as where an approval status starts their own pipeline.
+MaybeDeploy = Annotated[
+    Deploy | None,
+    BeforeValidator(
+        lambda given: None if given == "none" else given, json_schema_input_type=Deploy | Literal["none"] | None
+    ),
+]
+
+
 class Stage(Part):
     """One stage. Without `deploy`, a promotion only records its champion; without `approvals`, nobody may approve."""
 
@@ -161,7 +170,7 @@ class Stage(Part):
     gates: tuple[Gate, ...] = ()
     approvals: Approvals | None = None
     freeze: tuple[Freeze, ...] = ()
-    deploy: Deploy | None = None
+    deploy: MaybeDeploy = None
     rollout: Rollout = Rollout()
     verify: Verify | None = None
     rollback: Rollback = Rollback()

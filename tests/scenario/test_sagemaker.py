@@ -34,6 +34,21 @@ def policy(fake: SageMaker) -> str:
     return f'{POLICY}models:\n  "*": {{registry: aws, write_back: status}}\nregistries:\n  {asked}\n'
 
 
+class TestItsOwnPipeline:
+    """Where `Approved` starts a pipeline of the customer's own, Baton deploys nothing."""
+
+    @pytest.fixture
+    def policy(self, policy: str) -> str:
+        return policy.replace("    deploy: {target: prod-hook, timeout: 5m}\n", "    deploy: none\n")
+
+    def test_an_approval_is_all_that_it_takes(self, baton: Baton, fake: SageMaker) -> None:
+        number = package(fake)
+        baton.approve(baton.card(f"{MODEL} {number} "))
+        baton.card(f"{MODEL} {number} is champion of production")
+        wait(lambda: status(fake, number) == "Approved", "the approval to be written")
+        assert baton.receiver.hooks == []
+
+
 def package(fake: SageMaker) -> int:
     return fake.package(MODEL, REPORT, CustomerMetadataProperties={"dataset_name": "oct", "dataset_digest": "sha256:1"})
 

@@ -163,6 +163,20 @@ def test_kept_rules_write_their_defaults_out_so_that_no_release_changes_them() -
     assert stage.rules()["deploy"] == {"target": "hook", "timeout": "15m"}
 
 
+def test_deploy_none_says_outright_what_is_so_without_it() -> None:
+    said, silent = (
+        load(edited("deploy: {target: hook}", "deploy: none")),
+        load(edited("    deploy: {target: hook}\n", "")),
+    )
+    assert said.stages[1].deploy is None
+    assert said.digest == silent.digest
+    with pytest.raises(PolicyError, match="is not a mapping; write keys and their values"):
+        load(edited("deploy: {target: hook}", "deploy: nobody"))
+    assert jsonschema.Draft202012Validator(Policy.json_schema()).is_valid(
+        read(edited("deploy: {target: hook}", "deploy: none"), "baton.yml").value
+    )
+
+
 def test_the_digest_changes_with_what_is_said_and_not_with_how() -> None:
     policy = load(BASE)
     assert len(policy.digest) == 64
