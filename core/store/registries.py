@@ -284,14 +284,15 @@ def kept_back(session: Session, model: str, version: str) -> str:
     seen = select(RegistryVersion).where(RegistryVersion.model == model, RegistryVersion.number == number)
     rows = session.scalars(seen.where(RegistryVersion.state != "registered").order_by(RegistryVersion.origin))
     said = [f" The registry {row.origin} has it: {row.said[:400] or 'it is about to be read.'}" for row in rows]
-    away = (
-        select(RegistryRow)
-        .join(RegistryModel, RegistryModel.origin == RegistryRow.name)
-        .where(RegistryModel.model == model, RegistryRow.failures > 0)
+    if said:
+        return "".join(said)
+    homes = set(session.scalars(select(RegistryModel.origin).where(RegistryModel.model == model)))
+    away = session.scalars(select(RegistryRow).where(RegistryRow.failures > 0).order_by(RegistryRow.name))
+    return "".join(
+        f" It may be in the registry {row.name}, which does not answer: {row.last_error[:400]}"
+        for row in away
+        if not homes or row.name in homes  # a model that nobody knows may be new there
     )
-    for row in session.scalars(away.order_by(RegistryRow.name)) if not said else ():
-        said.append(f" It may be in the registry {row.name}, which does not answer: {row.last_error[:400]}")
-    return "".join(said)
 
 
 def notes(session: Session, version_id: int) -> tuple[str, str]:

@@ -10,9 +10,7 @@ import json
 import logging
 from typing import Any
 
-import boto3
 import httpx
-from moto.server import ThreadedMotoServer
 
 from tests.fakes.sagemaker import BUCKET, Row
 
@@ -26,6 +24,9 @@ class Moto:
     forgets = frozenset({"ModelLifeCycle"})
 
     def __init__(self) -> None:
+        import boto3  # both take a second, which most who collect tests never need
+        from moto.server import ThreadedMotoServer
+
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()

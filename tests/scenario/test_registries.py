@@ -177,13 +177,14 @@ class TestArriving:
     def test_a_metric_that_is_no_number_promotes_nothing_and_is_said(self, baton: Baton, trainer: Trainer) -> None:
         said = "auc is no number (NaN)."
         version = trained(trainer, auc="NaN")
-        assert known(baton, version)["registry"]["said"].startswith(said)
+        told = wait(lambda: known(baton, version).get("registry"), "what the registry said")
+        assert (told["name"], told["said"].startswith(said)) == ("lab", True)
         assert "auc of version 1 is “NaN”, which is not a finite number." in shown_text(baton.ask(version))
         assert baton.states() == ["failed"]
 
     def test_what_was_said_of_a_version_stands_behind_its_card(self, baton: Baton, trainer: Trainer) -> None:
         version = trained(trainer, gap="NaN")
-        known(baton, version)
+        wait(lambda: known(baton, version).get("registry"), "what the registry said")
         message = baton.ask(version)
         assert baton.states() == ["awaiting_approval"]
         baton.click(baton.bob, message, "Details")
@@ -301,6 +302,11 @@ class TestOutage:
         assert 'baton_registry_up{registry="lab"} 0.0' in metrics
         assert 'said="The registry lab answered 503 (TEMPORARILY_UNAVAILABLE: busy)."' in metrics
         assert baton.scalar("SELECT count(*) FROM messages") == 0
+        asked = shown_text(baton.command(baton.alice, f"/promote {MODEL} 1 to production"))
+        assert (
+            f"There is no model called “{MODEL}”. It may be in the registry lab, which does not answer: The registry"
+            in asked
+        )
         baton.clock.ahead += timedelta(minutes=11)
         told = baton.alice.wait_for_message("app", lambda m: "The registry lab has not answered since" in shown_text(m))
         assert "The registry lab answered 503" in shown_text(told)
