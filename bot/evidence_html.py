@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from bot.evidence_parts import told, utc, who, words
-from bot.html import Markup, facts, folded, lines, paragraph, section, text
+from bot.markup import Markup, facts, folded, lines, paragraph, section, text
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from bot.html import Markup, facts, folded, heading, lines, paragraph, section, table, text, whole
+from bot.markup import Markup, facts, folded, heading, lines, paragraph, section, table, text, whole
 from core.policy.durations import spoken
 
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ from bot.http.server import HttpServer
 from bot.settings import Settings
 from bot.slack.app import dispatch
 from bot.wiring import Services, build, utc_now
-from core import reminders, sweeps
+from core import reminders
 from core.policy.load import load
 from core.policy.schema import Policy
 from core.ports import Clock
@@ -102,7 +102,7 @@ class Server:
         services, now = self.services, self.services.clock
         self._every(2, "messages", services.messages.sweep)
         self._every(2, "pictures", services.messages.pictures.sweep)
-        self._every(10, "expiry", lambda: sweeps.expire(services.promotions, now()))
+        self._every(10, "expiry", lambda: services.promotions.expire_due(now()))
         self._every(2, "alerts", lambda: services.alerts.act(now()))
         self._every(1, "rollouts", lambda: services.rollouts.tick(now()))
         self._every(30, "reviews", lambda: services.desk.certifying.tick(now()))

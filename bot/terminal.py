@@ -63,14 +63,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], widest: int = 4
 
 
 def ago(text: str | None, now: datetime | None = None) -> str:
-    """How long ago a moment of the API was, roughly."""
+    """How long ago a moment of the API was, roughly; of what is still to come, to the nearest."""
     if not text:
         return ""
     seconds = int(((now or datetime.now(UTC)) - datetime.fromisoformat(text)).total_seconds())
     ahead, seconds = seconds < 0, abs(seconds)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
-            return f"in {seconds // size} {unit}" if ahead else f"{seconds // size} {unit} ago"
+            return f"in {(seconds + size // 2) // size} {unit}" if ahead else f"{seconds // size} {unit} ago"
     return "now"
 
 

@@ -162,6 +162,14 @@ class Promotions:
 
     # -- what time brings ----------------------------------------------------------------------------------------
 
+    def expire_due(self, now: datetime) -> list[int]:
+        """End every promotion whose time is up; the ids of those that this call ended."""
+        with self.database.read() as session:
+            due = session.scalars(
+                select(PromotionRow.id).where(PromotionRow.state.in_(WAITING), PromotionRow.expires_at <= now)
+            ).all()
+        return [promotion_id for promotion_id in due if self.expire(promotion_id)]
+
     def expire(self, promotion_id: int) -> bool:
         """End a promotion whose time is up; False when somebody was quicker."""
         now = self.clock()

@@ -18,7 +18,6 @@ ORDER = [
     {"core.store", "core.targets", "core.registries", "core.sources", "core.processes", "core.pace", "core.engine"},
     {"core.promotions", "core.registration", "core.tokens"},
     {"core.decisions", "core.rollbacks", "core.outcomes", "core.deployments"},
-    {"core.sweeps"},
     {"bot"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

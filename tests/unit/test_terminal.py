@@ -38,4 +38,5 @@ def test_times_are_told_roughly() -> None:
     assert terminal.ago("2026-11-23T11:59:50Z", now) == "now"
     assert terminal.ago("2026-11-23T10:00:00Z", now) == "2 h ago"
     assert terminal.ago("2026-11-25T12:00:00Z", now) == "in 2 d"
+    assert terminal.ago("2026-11-26T11:59:58Z", now) == "in 3 d", "asked for just now, and open for 72 h"
     assert terminal.ago(None) == ""
