@@ -17,6 +17,8 @@ from core.store.messages import Claim, last_line
 log = logging.getLogger(__name__)
 
 EVENT_TYPE = "baton_message"
+#: What was said in a channel since, the newest first: as many at a time, and so often. Much is said in a long outage.
+PAGE, PAGES = 200, 20
 
 
 def metadata(claims: Sequence[Claim]) -> dict[str, Any]:
@@ -75,16 +77,21 @@ def _find(client: WebClient, claims: Sequence[Claim], channel: str, thread_ts: s
         "channel": place,
         "oldest": f"{since.timestamp():.6f}",
         "include_all_metadata": True,
-        "limit": 200,
+        "limit": PAGE,
+        "cursor": "",
     }
-    if thread_ts:
-        found = client.conversations_replies(ts=thread_ts, **asked)
-    else:
-        found = client.conversations_history(**asked)
     keys: dict[str, str] = {}
-    for message in found.get("messages") or []:
-        told = message.get("metadata") or {}
-        if told.get("event_type") == EVENT_TYPE:
-            said = str(told.get("event_payload", {}).get("keys", ""))
-            keys |= dict.fromkeys(said.split(","), str(message["ts"]))
+    for _ in range(PAGES):
+        if thread_ts:
+            found = client.conversations_replies(ts=thread_ts, **asked)
+        else:
+            found = client.conversations_history(**asked)
+        for message in found.get("messages") or []:
+            told = message.get("metadata") or {}
+            if told.get("event_type") == EVENT_TYPE:
+                said = str(told.get("event_payload", {}).get("keys", ""))
+                keys |= dict.fromkeys(said.split(","), str(message["ts"]))
+        asked["cursor"] = (found.get("response_metadata") or {}).get("next_cursor") or ""
+        if not asked["cursor"] or all(claimed.key in keys for claimed in claims):
+            break
     return keys

@@ -7,10 +7,10 @@ from urllib.error import URLError
 
 import pytest
 
-from bot.local_slack.person import labels
-from bot.slack import desk
+from bot.local_slack.person import labels, shown_text
+from bot.slack import desk, lost_posts
 from core.store import messages
-from tests.scenario.world import MODEL, Baton, wait
+from tests.scenario.world import MODEL, PROMO, Baton, wait
 
 
 @pytest.fixture
@@ -87,6 +87,24 @@ def test_a_post_whose_answer_was_lost_is_not_repeated(baton: Baton, fault: dict)
     assert len(baton.cards()) == 1
     assert baton.story(card).count("asked for it") == 1
     assert baton.story(card).count("approved\n") <= 2
+
+
+def test_a_post_whose_answer_was_lost_is_found_below_all_that_was_said_since(
+    baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_posts, "PAGE", 2)
+    baton.register("7")
+    baton.fault("chat.postMessage", status=500, after_effect=True)
+    baton.fault("conversations.history", status=503, until_cleared=True)
+    baton.ask("7")
+    baton.server.stop()
+    for words in ("lunch?", "yes", "where?", "here", "now"):
+        baton.alice.say(PROMO, words)
+    baton.local("faults/clear")
+    baton.start()
+
+    wait(lambda: _nothing_stale(baton), "the card to be known as shown")
+    assert len([each for each in baton.cards() if "P-1" in shown_text(each)]) == 1
 
 
 def test_a_thread_line_and_a_direct_message_are_told_once_though_every_answer_is_lost(told: Baton) -> None:
