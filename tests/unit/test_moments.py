@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -58,3 +59,15 @@ def test_any_text_is_a_moment_that_was_or_refused(said: str, zone: str) -> None:
     except BadInput:
         return
     assert found <= NOW + moments.SKEW
+
+
+@pytest.mark.parametrize("said", ["9999-12-31", "9999-12-31T23:59"])
+def test_an_end_that_no_calendar_holds_is_refused(said: str) -> None:
+    with pytest.raises(BadInput, match=rf"“{said}” is a moment that no calendar holds; write a day such as friday"):
+        moments.until(said, NOW, "America/New_York")
+
+
+@given(st.text(max_size=30), st.sampled_from(["", BERLIN, "Pacific/Kiritimati"]))
+def test_any_text_is_an_end_or_refused(said: str, zone: str) -> None:
+    with contextlib.suppress(BadInput):
+        moments.until(said, NOW, zone)
