@@ -89,6 +89,7 @@ class Barriers:
 
     def unveto(self, actor: Actor, model: str, version: str, reason: str = "") -> str:
         """Take every veto of a version back."""
+        reason = texts.reason(reason, required=False)
         model, version = texts.name(model, "model"), texts.name(version, "version")
         now = self.promotions.clock()
         with self.database.read() as session:
@@ -96,18 +97,25 @@ class Barriers:
             if not standing:
                 registry.version_row(session, model, version)
         if not standing:
-            raise Conflict("not-vetoed", f"{model} {version} is not vetoed.")
+            raise _not_vetoed(model, version)
         stages = {stage for veto in standing for stage in self._reached(veto.stage)}
         self.promotions.permissions.refuse_veto(actor, sorted(stages))
         with self.database.change() as session:
-            for veto in standing:
-                barriers.lift(session, "veto", model, version, veto.stage, actor, now, reason)
+            lifted = [
+                veto
+                for veto in standing
+                if barriers.lift(session, "veto", model, version, veto.stage, actor, now, reason) is not None
+            ]
+            if not lifted:  # somebody else was quicker
+                raise _not_vetoed(model, version)
+            for veto in lifted:
                 subject = audit.Subject(model, version, veto.stage)
                 audit.append(session, now, actor, "veto_lifted", subject, {"reason": reason})
         return f"{model} {version} is no longer vetoed."
 
     def release(self, actor: Actor, model: str, stage: str, reason: str = "") -> str:
         """Lift the hold that a rollback put on automatic promotions."""
+        reason = texts.reason(reason, required=False)
         model, stage = texts.name(model, "model"), self._stage(stage)
         self.promotions.permissions.refuse_veto(actor, [stage])
         now = self.promotions.clock()
@@ -142,6 +150,10 @@ class Barriers:
     def _others(self, session: Session, name: str) -> str:
         others = [each.model or "everything" for each in barriers.stops(session) if each.model != name]
         return f" (stopped: {_and(others)})" if others else ""
+
+
+def _not_vetoed(model: str, version: str) -> Conflict:
+    return Conflict("not-vetoed", f"{model} {version} is not vetoed.")
 
 
 def _whose(model: str) -> str:

@@ -12,6 +12,7 @@ from core import rolling
 from core.domain.errors import StaleState
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, DeploymentState, State
+from core.policy import texts
 from core.ports import Clock, DeploymentQueue
 from core.store.database import Database
 from core.store.tables import DeploymentRow
@@ -82,7 +83,7 @@ class Outcomes:
         if row.promotion.members is not None:
             self._go_on_back(session, row, now)
             return
-        cause = rolling.ended(row.promotion.end_reason)
+        cause = texts.ended(row.promotion.end_reason)
         why = f"{cause} {row.promotion.version.version} was taken back; {row.version.version} serves again.".strip()
         facts = {"deployment": f"D-{row.id}", "url": row.url, "message": row.message}
         transition(session, row.promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why, facts)
@@ -93,7 +94,7 @@ class Outcomes:
         if row.promotion.members is not None:
             self._go_on_back(session, row, now)
             return
-        cause = rolling.ended(row.promotion.end_reason)
+        cause = texts.ended(row.promotion.end_reason)
         transition(session, row.promotion, State.ROLLING_BACK, Event.BROKE, BATON, now, f"{cause} {sentence}".strip())
 
     def _go_on_back(self, session: Session, row: DeploymentRow, now: datetime) -> None:
@@ -108,12 +109,12 @@ class Outcomes:
             _close(session, row, D.CANCELLED, reason, now)
             rolling.end(promotion)
             transition(session, promotion, State.DEPLOYING, Event.ROLLBACK_REQUESTED, BATON, now, reason)
-            why = f"{rolling.ended(reason)} The target had not been asked yet; nothing has changed."
+            why = f"{texts.ended(reason)} The target had not been asked yet; nothing has changed."
             transition(session, promotion, State.ROLLING_BACK, Event.ROLLBACK_SUCCEEDED, BATON, now, why)
             return
         if not rolling.way_back(session, promotion):
             sentence = (
-                f"{rolling.ended(reason)} Nothing served {promotion.stage} before it, so there is nothing to put back; "
+                f"{texts.ended(reason)} Nothing served {promotion.stage} before it, so there is nothing to put back; "
                 f"{row.target} may hold a half-done deployment. A person must look."
             )
             _bad_end("refused")(session, row, sentence, now)

@@ -12,7 +12,7 @@ from core.store.tables import PreferenceRow
 
 def want_digest(database: Database, user_id: str, wanted: bool, now: datetime) -> None:
     """Whether this person gets a digest of their own by direct message."""
-    with database.note() as session:
+    with database.change() as session:  # one at a time: who clicks twice at once adds one row
         row = session.get(PreferenceRow, user_id)
         if row is None:
             session.add(PreferenceRow(user_id=user_id, digest=wanted, updated_at=now))

@@ -253,8 +253,8 @@ class Promotions:
 def _stopped(actor: Actor, reason: str) -> str:
     """Who stopped it and why, as a sentence; Baton itself is not named beside its reason."""
     if actor.kind == "system" and reason:
-        return rolling.ended(reason[:1].upper() + reason[1:])
-    return rolling.ended(f"{actor.name or actor.id} stopped it{f': {reason}' if reason else ''}")
+        return texts.ended(reason[:1].upper() + reason[1:])
+    return texts.ended(f"{actor.name or actor.id} stopped it{f': {reason}' if reason else ''}")
 
 
 def _named(model: str, version: str, stage: str) -> tuple[str, str, str]:

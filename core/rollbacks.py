@@ -281,7 +281,7 @@ def was_rolled_back(session: Session, row: Champion) -> bool:
 def _warning(session: Session, target: Champion) -> str:
     for veto in members.vetoes(session, target.version):
         what = veto.version if veto.model == target.version.model.name else f"Its member {veto.model} {veto.version}"
-        return f"{what} was vetoed by {veto.by}: {veto.reason}"
+        return f"{what} was vetoed by {veto.by}: {texts.ended(veto.reason)}"
     if was_rolled_back(session, target):
         return f"{target.version.version} was itself rolled back from by P-{target.ended_by}."
     return ""

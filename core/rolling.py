@@ -18,6 +18,7 @@ from core import members
 from core.domain.lifecycle import Event
 from core.domain.model import Actor, DeploymentState, Kind, State
 from core.policy import analysis as watching
+from core.policy import texts
 from core.policy.schema import Stage
 from core.ports import DeploymentQueue
 from core.store import barriers, messages
@@ -222,7 +223,7 @@ def undo(
     end(promotion)
     if not way_back(session, promotion):
         sentence = (
-            f"{ended(why)} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
+            f"{texts.ended(why)} Nothing served {promotion.stage} before it, so there is nothing to put back; the deploy target still "
             f"holds {promotion.version.version}. A person must look."
         )
         if promotion.state == State.VERIFYING:
@@ -231,11 +232,6 @@ def undo(
         return
     transition(session, promotion, State(promotion.state), event, BATON, now, why)
     next_back(session, promotion, queue, now)
-
-
-def ended(words: str) -> str:
-    """Words from outside as a sentence, so that another may follow; nothing stays nothing."""
-    return f"{words}." if words and not words.endswith((".", "!", "?")) else words
 
 
 def way_back(session: Session, promotion: PromotionRow) -> list[Champion]:
@@ -277,7 +273,7 @@ def back_again(session: Session, promotion: PromotionRow, now: datetime) -> None
     said = f"{' and '.join(done)} {'serves' if len(done) == 1 else 'serve'} again." if done else ""
     event = Event.BROKE if lost else Event.ROLLBACK_SUCCEEDED
     must = "A person must look." if lost else ""
-    sentence = " ".join(filter(None, (ended(promotion.end_reason), said, *lost, must)))
+    sentence = " ".join(filter(None, (texts.ended(promotion.end_reason), said, *lost, must)))
     transition(session, promotion, State.ROLLING_BACK, event, BATON, now, sentence)
 
 

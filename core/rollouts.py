@@ -207,9 +207,7 @@ class Rollouts:
     def _held(self, session: Session, promotion: PromotionRow, now: datetime) -> str:
         """Why no traffic may be added now, as the policy stands now; "" when it may."""
         standing = self.promotions.judge.standing(session, promotion, now)
-        return " ".join(
-            f"{each.sentence.rstrip('.')}. {each.clears}" for each in standing if each.kind in ("stop", "freeze")
-        )
+        return " ".join(f"{each.sentence} {each.clears}" for each in standing if each.kind in ("stop", "freeze"))
 
     # -- people --------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from core.domain.model import Barrier, Blocker
+from core.policy import texts
 from core.policy.fields import Name, Part, shown, wrong
 from core.policy.ranges import Range, holds
 
@@ -241,10 +242,14 @@ def barred(made: Made, standing: Callable[[str], Iterable[Barrier]], by_itself: 
         for each in standing(model):
             if each.kind == "veto" and each.version == mine and _reaches(each.stage, made):
                 clears = f"Choose another version of {model}, or take it back with /promote unveto {model} {mine}."
-                yield Blocker("veto", model, True, f"{path} was vetoed by {each.by}: {each.reason}", clears)
+                yield Blocker(
+                    "veto", model, True, f"{path} was vetoed by {each.by}: {texts.ended(each.reason)}", clears
+                )
             elif each.kind == "stop" and each.model == model:
                 clears = f"Until /promote resume {model} is typed."
-                yield Blocker("stop", model, True, f"{path} is stopped by {each.by}: {each.reason}", clears, True)
+                yield Blocker(
+                    "stop", model, True, f"{path} is stopped by {each.by}: {texts.ended(each.reason)}", clears, True
+                )
             elif by_itself and each.kind == "hold" and each.stage == made.stage:
                 sentence = f"{path}: {model} was rolled back in {made.stage} ({each.by}: {each.reason})"
                 clears = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.domain.model import Barrier, Blocker, State
-from core.policy import windows
+from core.policy import texts, windows
 from core.policy.durations import spoken
 from core.policy.stages import Stage
 
@@ -163,7 +163,7 @@ def _stops(facts: Facts) -> Iterator[Blocker]:
         if each.kind == "stop":
             what = f"Promotions of {each.model} are" if each.model else "All promotions are"
             resume = f"/promote resume {each.model}".strip()
-            sentence = f"{what} stopped by {each.by}: {each.reason}"
+            sentence = f"{what} stopped by {each.by}: {texts.ended(each.reason)}"
             yield Blocker("stop", each.model or "everything", True, sentence, f"Until {resume} is typed.", True)
 
 
@@ -188,7 +188,7 @@ def _vetoes(facts: Facts, stage: Stage) -> Iterator[Blocker]:
             and each.version == facts.version
             and _reaches(each.stage, stage.name, facts.stage_names)
         ):
-            sentence = f"{facts.model} {facts.version} was vetoed by {each.by}: {each.reason}"
+            sentence = f"{facts.model} {facts.version} was vetoed by {each.by}: {texts.ended(each.reason)}"
             clears = f"Promote another version, or take it back with /promote unveto {facts.model} {facts.version}."
             yield Blocker("veto", facts.version, True, sentence, clears)
 

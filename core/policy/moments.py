@@ -45,7 +45,7 @@ def until(text: str, now: datetime, zone: str) -> datetime:
     except ValueError as error:
         raise BadInput("until", f"“{text.strip()[:40]}” {str(error).partition(';')[0]}; {_HINT}.") from None
     except OverflowError:
-        raise BadInput("until", f"“{text.strip()[:40]}” is a moment that no calendar holds.") from None
+        raise BadInput("until", f"“{text.strip()[:40]}” is a moment that no calendar holds; {_HINT}.") from None
 
 
 def at(text: str, now: datetime, zone: str) -> datetime:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.local_slack.person import shown_text
+from core.domain.errors import Conflict
 from core.domain.model import Actor
 from tests.scenario.world import MODEL, POLICY, Baton, wait
 
@@ -156,6 +157,23 @@ class TestVeto:
         assert f"/promote unveto {MODEL} 7" in said
         baton.command(baton.bob, f"/promote unveto {MODEL} 7")
         baton.ask("7")
+
+    def test_of_two_who_take_a_veto_back_at_once_one_does(self, baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+        baton.register("7")
+        baton.command(baton.bob, f"/promote veto {MODEL} 7 because it leaks a feature")
+        barriers = baton.server.services.desk.barriers
+        quicker = [barriers.unveto]
+        allowed = barriers.promotions.permissions.refuse_veto
+
+        def asked_in_the_same_moment(actor: Actor, stages: list[str]) -> None:
+            allowed(actor, stages)
+            if quicker:
+                quicker.pop()(actor, MODEL, "7")
+
+        monkeypatch.setattr(barriers.promotions.permissions, "refuse_veto", asked_in_the_same_moment)
+        with pytest.raises(Conflict, match=f"{MODEL} 7 is not vetoed."):
+            barriers.unveto(ON_CALL, MODEL, "7")
+        assert baton.scalar("SELECT count(*) FROM audit_events WHERE kind = 'veto_lifted'") == 1
 
     def test_a_rollback_does_not_choose_a_vetoed_version(self, baton: Baton) -> None:
         for version in ("5", "6", "7"):

@@ -116,7 +116,7 @@ def test_what_was_held_up_by_a_stop_still_is_while_it_stands() -> None:
     )  # fmt: skip
     made = judged(waiting)
     assert (made.happened, made.outcome, made.differs) == ("was approved and then expired", "waits", False)
-    assert made.would == "would have had to wait: All promotions are stopped by Bob: flood"
+    assert made.would == "would have had to wait: All promotions are stopped by Bob: flood."
     lifted = judged(deployed(barriers=[PastBarrier(stop, ASKED + 3 * HOUR)]))
     assert lifted.outcome == "ahead", "it was lifted the moment that the deployment began"
 
