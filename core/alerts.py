@@ -23,6 +23,7 @@ from core.store import audit, messages, registry
 from core.store import promotions as store
 from core.store.alert_tables import AlertRow, ProposalRow
 from core.store.tables import PromotionRow, RegisteredModel
+from core.sweeps import one_by_one
 
 BATON = Actor.system("alerts")
 OVERTAKEN = "{version} serves {stage} no longer, so there is nothing to roll back for."
@@ -84,14 +85,15 @@ class Alerts:
             )
             overtaken = [row.id for row in standing if self._overtaken(session, row)]
         due = [row.id for row in standing if row.mode == "auto" and not row.said and row.id not in overtaken]
-        for proposal_id in overtaken:
-            self._withdraw(proposal_id, now)
-        for proposal_id in due:
-            try:
-                self._roll_back(BATON, proposal_id, now, latest=STALE)
-            except Refused as no:
-                self._say(proposal_id, f"It could not be rolled back by itself: {no.sentence}", now)
+        one_by_one(overtaken, lambda each: self._withdraw(each, now), "proposal %s could not be withdrawn")
+        one_by_one(due, lambda each: self._act(each, now), "proposal %s could not be acted on")
         return due
+
+    def _act(self, proposal_id: int, now: datetime) -> None:
+        try:
+            self._roll_back(BATON, proposal_id, now, latest=STALE)
+        except Refused as no:
+            self._say(proposal_id, f"It could not be rolled back by itself: {no.sentence}", now)
 
     def accept(self, actor: Actor, proposal_id: int) -> PromotionView:
         """Roll back as proposed. Raises `Refused`."""

@@ -4,7 +4,6 @@ run it. Nothing is asked inside a transaction.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -16,8 +15,7 @@ from core.sources.feast import FeastSource, Finding, Unanswered
 from core.store import feature_tables, messages
 from core.store import promotions as store
 from core.store.feature_tables import FeatureLookRow
-
-log = logging.getLogger(__name__)
+from core.sweeps import one_by_one
 
 AT_ONCE = 50
 FIRST_PAUSE, LONGEST_PAUSE = 5, 60
@@ -35,11 +33,7 @@ class FeatureLooks:
         """Ask everything that is due; the promotions that it was asked for."""
         with self.database.read() as session:
             due = feature_tables.due(session, now, AT_ONCE)
-        for promotion_id, key in due:
-            try:
-                self._look(promotion_id, key, now)
-            except Exception:  # one broken look must not hold up the others; it is due again when its lease ends
-                log.exception("P-%s: %s could not be looked up", promotion_id, key)
+        one_by_one(due, lambda each: self._look(*each, now), "features could not be looked up (promotion, key): %s")
         return list(dict.fromkeys(promotion_id for promotion_id, _ in due))
 
     def _look(self, promotion_id: int, key: str, now: datetime) -> None:

@@ -30,6 +30,7 @@ from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import PromotionRow, RegisteredModel
 from core.store.transition import record, transition
+from core.sweeps import one_by_one
 
 EXPIRY = Actor.system("expiry")
 _WAITING = (
@@ -168,7 +169,7 @@ class Promotions:
             due = session.scalars(
                 select(PromotionRow.id).where(PromotionRow.state.in_(WAITING), PromotionRow.expires_at <= now)
             ).all()
-        return [promotion_id for promotion_id in due if self.expire(promotion_id)]
+        return one_by_one(due, self.expire, "P-%s could not be ended, though its time is up")
 
     def expire(self, promotion_id: int) -> bool:
         """End a promotion whose time is up; False when somebody was quicker."""
@@ -204,13 +205,13 @@ class Promotions:
                 _WAITING.where(or_(PromotionRow.waiting_until.is_(None), PromotionRow.waiting_until <= now))
             ).all()
         clear = [row.id for row in due if not stopped & {"", row.name}]
-        return [each for each in clear if self.start_if_clear(each)]
+        return one_by_one(clear, self.start_if_clear, "P-%s could not be looked at, whether it may go ahead")
 
     def judge_waiting(self) -> list[int]:
         """As `start_waiting`, of all: what they wait for may have changed, or bar them for good by now."""
         with self.database.read() as session:
             found = [row.id for row in session.execute(_WAITING)]
-        return [each for each in found if self.start_if_clear(each)]
+        return one_by_one(found, self.start_if_clear, "P-%s could not be judged again")
 
     def start_if_clear(self, promotion_id: int) -> bool:
         """Deploy an approved promotion whose waiting is over; everything is judged once more. False when it is not."""

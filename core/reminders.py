@@ -22,6 +22,7 @@ from core.store import promotions as store
 from core.store.database import Database
 from core.store.tables import PromotionRow
 from core.store.transition import record
+from core.sweeps import one_by_one
 
 CLOCK = Actor.system("reminders")
 AT_ONCE = 500
@@ -36,14 +37,17 @@ def remind(promotions: Promotions, now: datetime) -> list[int]:
             .order_by(PromotionRow.nudge_at, PromotionRow.id)
             .limit(AT_ONCE)
         ).all()
-    for promotion_id in due:
-        with promotions.database.read() as session:
-            view = store.load(session, promotion_id)
-            stand_ins = {whose: each.delegate for whose, each in delegations.standing_in(session, now).items()}
-        told = _told(promotions, view, stand_ins, now)
-        with promotions.database.change() as session:
-            _write(promotions, session, promotion_id, told, now)
+    one_by_one(due, lambda each: _remind(promotions, each, now), "nobody could be reminded of P-%s")
     return list(due)
+
+
+def _remind(promotions: Promotions, promotion_id: int, now: datetime) -> None:
+    with promotions.database.read() as session:
+        view = store.load(session, promotion_id)
+        stand_ins = {whose: each.delegate for whose, each in delegations.standing_in(session, now).items()}
+    told = _told(promotions, view, stand_ins, now)
+    with promotions.database.change() as session:
+        _write(promotions, session, promotion_id, told, now)
 
 
 def awaited(promotions: Promotions, view: PromotionView) -> list[Person]:

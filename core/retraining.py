@@ -5,7 +5,6 @@ Two clocks wake `notice` and `send`; causes and what is due are read from the da
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,10 +27,9 @@ from core.store.database import Database
 from core.store.retraining_tables import RetrainingRow
 from core.store.tables import Champion, PromotionRow
 from core.store.transition import tell
+from core.sweeps import one_by_one
 from core.targets import retraining_event
 from core.targets.retraining_event import moment
-
-log = logging.getLogger(__name__)
 
 BATON = Actor.system("retraining")
 #: What happened longer ago asks for nothing any more: the policy may only now have begun to listen.
@@ -134,11 +132,7 @@ class Retraining:
                     .limit(AT_ONCE)
                 )
             )
-        for retraining_id in due:
-            try:
-                self._send(retraining_id, now)
-            except Exception:  # one broken request must not hold up the others; it is due again when its lease ends
-                log.exception("R-%s could not be sent", retraining_id)
+        one_by_one(due, lambda each: self._send(each, now), "R-%s could not be sent")
         return due
 
     def _send(self, retraining_id: int, now: datetime) -> None:

@@ -34,10 +34,10 @@ from core.store import promotions as store
 from core.store.tables import PromotionRow, RolloutRow
 from core.store.transition import record
 
-log = logging.getLogger(__name__)
-
 LEASE = timedelta(seconds=30)
 AT_ONCE = 200
+log = logging.getLogger(__name__)
+
 #: So many rollouts have their queries asked at a time: a source that hangs takes its time over each.
 LOOKING = 8
 LIVE = ("holding", "verifying", "asking")

@@ -16,6 +16,7 @@ ORDER = [
     {"core.policy"},
     {"core.ports"},
     {"core.store", "core.targets", "core.registries", "core.sources", "core.processes", "core.pace", "core.engine"},
+    {"core.sweeps"},
     {"core.promotions", "core.registration", "core.tokens"},
     {"core.decisions", "core.rollbacks", "core.outcomes", "core.deployments"},
     {"bot"},
