@@ -6,9 +6,10 @@ them are resolved the proposal is withdrawn. An alert may take a version out of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,6 +27,8 @@ from core.store.tables import PromotionRow, RegisteredModel
 from core.sweeps import one_by_one
 
 BATON = Actor.system("alerts")
+#: As many alerts are taken in by one transaction.
+AT_ONCE = 20
 OVERTAKEN = "{version} serves {stage} no longer, so there is nothing to roll back for."
 #: Older beginnings were seen to by somebody, or by nobody; nothing is undone by itself for them.
 STALE = timedelta(minutes=20)
@@ -61,16 +64,25 @@ class Alerts:
         self.database = rollbacks.database
 
     def heard(self, source: str, alerts: Sequence[Alert], now: datetime) -> int:
-        """Take alerts in; how many were news. Acting on them is `act`'s, which a clock calls too."""
+        """Take alerts in; how many were news. Acting on them is `act`'s, which a clock calls too.
+
+        A storm comes as one body. It is taken in by parts, so that whoever clicks meanwhile need not wait for all of it;
+        when it breaks off, its sender sends it again, and what was heard is no news then.
+        """
+        parts = (alerts[start : start + AT_ONCE] for start in range(0, len(alerts), AT_ONCE))
+        return sum(self._hear(source, part, now) for part in parts)
+
+    def _hear(self, source: str, alerts: Sequence[Alert], now: datetime) -> int:
         news = 0
         with self.database.change() as session:
             touched: set[int] = set()
+            tied = cache(partial(self._tied, session))  # a storm is about few models
             for alert in alerts:
                 row = self._keep(session, source, alert, now)
                 if row is None:
                     continue
                 news += 1
-                proposal = self._proposal(session, row, alert, now)
+                proposal = self._proposal(session, row, alert, tied, now)
                 if proposal is not None:
                     touched.add(proposal.id)
             for proposal_id in touched:
@@ -161,14 +173,16 @@ class Alerts:
             return row
         return None
 
-    def _proposal(self, session: Session, row: AlertRow, alert: Alert, now: datetime) -> ProposalRow | None:
+    def _proposal(
+        self, session: Session, row: AlertRow, alert: Alert, tied: Callable[..., tuple[str, str] | None], now: datetime
+    ) -> ProposalRow | None:
         """The proposal that an alert belongs to; None where nothing in Baton is meant by it."""
         if not alert.firing:
             return session.get(ProposalRow, row.proposal_id) if row.proposal_id is not None else None
-        tied = self._tied(session, alert)
-        if tied is None:
+        found_there = tied(alert.model, alert.stage, alert.version, alert.canary)
+        if found_there is None:
             return None
-        stage, version = tied
+        stage, version = found_there
         found = session.scalar(
             select(ProposalRow).where(
                 ProposalRow.model == alert.model, ProposalRow.stage == stage, ProposalRow.state == "open"
@@ -195,23 +209,23 @@ class Alerts:
         audit.append(session, now, BATON, "alert_heard", subject, data)
         return row
 
-    def _tied(self, session: Session, alert: Alert) -> tuple[str, str] | None:
+    def _tied(self, session: Session, name: str, at: str, version: str, canary: bool) -> tuple[str, str] | None:
         """(stage, version) that an alert is about: what serves or is being rolled out; version "" where it names none."""
-        model = registry.find_model(session, alert.model) if alert.model else None
+        model = registry.find_model(session, name) if name else None
         if model is None:
             return None
-        names = [alert.stage] if alert.stage in self.policy.stage_names else list(reversed(self.policy.stage_names))
+        names = [at] if at in self.policy.stage_names else list(reversed(self.policy.stage_names))
         for stage in names:
             serving = store.champion(session, model.id, stage)
             rolling = self._rolling(session, model, stage)
             there = [each for each in (rolling, serving.version.version if serving else None) if each is not None]
             if not there:
                 continue
-            if alert.canary and rolling is not None and alert.version in ("", rolling):
+            if canary and rolling is not None and version in ("", rolling):
                 return stage, rolling
-            if alert.version in there:
-                return stage, alert.version
-            if not alert.version and not alert.canary:
+            if version in there:
+                return stage, version
+            if not version and not canary:
                 return stage, ""
         return None
 
