@@ -1,6 +1,6 @@
 """From an alert to the last good version: at once, after one click, or only told, as the stage's policy says.
 
-Alerts of one model and stage collapse into one open proposal, however often and by whomever they are sent; when all of
+Alerts of one version in one stage collapse into one open proposal, however often and by whomever they are sent; when all of
 them are resolved the proposal is withdrawn. An alert may take a version out of service, and never bring one in.
 """
 
@@ -185,7 +185,10 @@ class Alerts:
         stage, version = found_there
         found = session.scalar(
             select(ProposalRow).where(
-                ProposalRow.model == alert.model, ProposalRow.stage == stage, ProposalRow.state == "open"
+                ProposalRow.model == alert.model,
+                ProposalRow.stage == stage,
+                ProposalRow.version == version,
+                ProposalRow.state == "open",
             )
         )
         if found is None:

@@ -33,13 +33,13 @@ class AlertRow(Base):
 
 
 class ProposalRow(Base):
-    """What alerts about one model and stage led to; one open at a time, however many alerts there are."""
+    """What alerts about one version in one stage led to; one open at a time, however many alerts there are."""
 
     __tablename__ = "proposals"
     __table_args__ = (
         CheckConstraint("state IN ('open', 'accepted', 'dismissed', 'withdrawn')", "state"),
         CheckConstraint("mode IN ('auto', 'ask', 'notify')", "mode"),
-        unique_while("state = 'open'", "uq_proposals_open", "model", "stage"),
+        unique_while("state = 'open'", "uq_proposals_open", "model", "stage", "version"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     model: Mapped[str]

@@ -155,6 +155,10 @@ class TestAsk:
         send(baton, firing())
         why = "P-3 has 8 on its way to production, and to stop it would bring 7 back; let it end first."
         assert labels(baton.card(why)) == []
+        send(baton, firing("8", "CanaryErrorRateHigh"))
+        mine = baton.card(f"Alert: {MODEL} 8 in production")
+        assert "A rollback brings *7* back. P-3 is stopped half way." in shown_text(mine)
+        assert labels(mine) == ["Roll back to 7", "Leave it"]
         with pytest.raises(Conflict, match=why):
             baton.server.services.alerts.accept(Actor.user(BOB, "Bob"), 1)
         baton.report(hook, "succeeded")
