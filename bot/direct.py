@@ -25,6 +25,8 @@ from core.store.migrate import newer, upgrade
 from core.tokens import Tokens
 from core.whatif import judge_past
 
+#: As many audit events are read at a time.
+PAGE = 1_000
 MANIFEST_STEPS = """Next, create the Slack app:
   1. Open https://api.slack.com/apps, “Create New App”, “From an app manifest”, choose your workspace,
      and paste manifest.yml.
@@ -198,13 +200,18 @@ def verify_audit() -> tuple[bool, str]:
 
 
 def export_audit(since: str, until: str, model: str) -> Iterator[str]:
-    """Events as lines of JSON."""
+    """Events as lines of JSON, page by page: no transaction stays open while whoever reads them is slow."""
     start, end = _moment(since, "since"), _moment(until, "until")
-    with opened() as database, database.read() as session:
-        for event in audit.events(session, **({"model": model} if model else {})):  # type: ignore[arg-type]
-            if (start is None or event.at >= start) and (end is None or event.at < end):
-                yield json.dumps(audit.as_dict(event))
-            session.expunge(event)
+    narrowed = {"model": model} if model else {}
+    after: int | None = 0
+    with opened() as database:
+        while after is not None:
+            with database.read() as session:
+                page = list(audit.events(session, after, PAGE, **narrowed))
+            for event in page:
+                if (start is None or event.at >= start) and (end is None or event.at < end):
+                    yield json.dumps(audit.as_dict(event))
+            after = page[-1].seq if len(page) == PAGE else None
 
 
 # -- policy ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
+from bot import direct
 from bot.cli import app
 from core.store.database import Database
 from tests.integration.api_world import ALICE, BODY, World, running
@@ -228,6 +229,27 @@ def test_the_audit_is_verified_and_written_out(cli: Cli, world: World, database:
         "The audit chain is broken: event 3 was changed after it was written: its hash differs. "
         "2 events before it are sound.\n"
     )
+
+
+def test_whoever_reads_an_export_slowly_keeps_no_transaction_open(
+    cli: Cli, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL would break it off after half a minute."""
+    for number in range(3):
+        cli("register", "fraud", str(number))
+    made: list[Database] = []
+
+    def database(url: str) -> Database:
+        made.append(Database(url))
+        return made[-1]
+
+    monkeypatch.setattr(direct, "Database", database)
+    monkeypatch.setattr(direct, "PAGE", 2)
+    read = []
+    for line in direct.export_audit("", "", "fraud"):
+        read.append(json.loads(line)["version"])
+        assert made[0].engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert read == ["0", "1", "2"]
 
 
 def tamper(database: Database) -> None:
