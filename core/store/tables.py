@@ -80,6 +80,7 @@ class PromotionRow(Base):
         Index("ix_promotions_model_stage", "model_id", "stage", "id"),
         Index("ix_promotions_ended", "ended_at"),
         Index("ix_promotions_nudge", "nudge_at"),
+        Index("ix_promotions_kind", "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     kind: Mapped[str]
@@ -128,6 +129,7 @@ class DecisionRow(Base):
         unique_while("void_at IS NULL", "uq_decisions_actor", "promotion_id", "actor"),
         unique_while("void_at IS NULL", "uq_decisions_principal", "promotion_id", "principal"),
         Index("ix_decisions_promotion", "promotion_id"),
+        Index("ix_decisions_kind", "kind"),
         CheckConstraint(one_of("kind", DecisionKind), "kind"),
     )
     id: Mapped[int] = mapped_column(BIG, primary_key=True)

@@ -45,6 +45,11 @@ def test_who_served_a_moment_is_looked_up_and_not_sought_in_the_history(sqlite_t
     assert "SEARCH other USING INDEX ix_champions_history (model_id=? AND stage=? AND since<?)" in history
 
 
+@pytest.mark.parametrize(("table", "column"), [("promotions", "state"), ("promotions", "kind"), ("decisions", "kind")])
+def test_what_prometheus_counts_is_counted_by_an_index(database: Database, table: str, column: str) -> None:
+    assert column in [each["column_names"][0] for each in inspect(database.engine).get_indexes(table)]
+
+
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
     """What is asked of the database meanwhile."""
