@@ -14,7 +14,8 @@ from core.domain.views import DeploymentView, PromotionView
 from core.policy import evidence
 from core.store import audit
 from core.store import promotions as store
-from core.store.tables import Champion, DecisionRow, DelegationRow, PolicyText, PromotionRow, RolloutRow
+from core.store.people_tables import DelegationRow
+from core.store.tables import Champion, DecisionRow, PolicyText, PromotionRow, RolloutRow
 from core.store.views import to_decision
 
 Json = dict[str, Any]

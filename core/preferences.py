@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from core.store.database import Database
-from core.store.tables import PreferenceRow
+from core.store.people_tables import PreferenceRow
 
 
 def want_digest(database: Database, user_id: str, wanted: bool, now: datetime) -> None:

@@ -2,7 +2,18 @@
 
 from alembic import context
 
-from core.store import alert_tables, look_tables, registry_tables, tables  # noqa: F401 - imported for their tables
+from core.store import (  # noqa: F401 - imported for their tables
+    alert_tables,
+    feature_tables,
+    look_tables,
+    paper_tables,
+    people_tables,
+    registry_tables,
+    report_tables,
+    retraining_tables,
+    review_tables,
+    tables,
+)
 from core.store.base import Base
 
 connection = context.config.attributes["connection"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.store.tables import DelegationRow
+from core.store.people_tables import DelegationRow
 
 _D = DelegationRow.__table__
 #: Built once: every click asks.

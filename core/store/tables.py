@@ -281,35 +281,6 @@ class OverrideRow(Base):
     review: Mapped[str] = mapped_column(default="")
 
 
-class DelegationRow(Base):
-    """Somebody decides for somebody else, for a while; one delegate a person at a time."""
-
-    __tablename__ = "delegations"
-    __table_args__ = (
-        unique_while("ended_at IS NULL", "uq_delegations_principal", "principal"),
-        Index("ix_delegations_delegate", "delegate", "until"),
-        CheckConstraint("principal <> delegate", "somebody_else"),
-        CheckConstraint("until > since", "order"),
-    )
-    id: Mapped[int] = mapped_column(BIG, primary_key=True)
-    principal: Mapped[str]  #: a Slack user id, as `delegate`
-    principal_name: Mapped[str]
-    delegate: Mapped[str]
-    delegate_name: Mapped[str]
-    since: Mapped[datetime]
-    until: Mapped[datetime]
-    ended_at: Mapped[datetime | None]  #: taken back before its time, replaced, or over and shown as over
-
-
-class PreferenceRow(Base):
-    """What one person wants of Baton."""
-
-    __tablename__ = "preferences"
-    user_id: Mapped[str] = mapped_column(primary_key=True)
-    digest: Mapped[bool] = mapped_column(default=False)
-    updated_at: Mapped[datetime]
-
-
 class MessageRow(Base):
     """One message that Slack shows, or is to show: at once the record of where it is and the intent to (re)write it.
 

@@ -25,6 +25,7 @@ from core.store import (  # noqa: F401 - imported for their tables
     feature_tables,
     look_tables,
     paper_tables,
+    people_tables,
     registry_tables,
     report_tables,
     retraining_tables,
