@@ -26,7 +26,7 @@ from core.domain.model import Actor, DecisionKind, DeploymentState, Kind, State
 from core.domain.views import DeploymentView
 from core.engine import Durable
 from core.evaluation import Evaluation
-from core.outcomes import ENDED, Outcomes, ended_sentence
+from core.outcomes import ENDED, WITH_PROMOTION, Outcomes, ended_sentence
 from core.policy.stages import Stage
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
 from core.store.database import Database
@@ -319,7 +319,7 @@ def _pause(looks: int) -> float:
 
 
 def _row(session: Session, deployment_id: int) -> DeploymentRow:
-    found = session.get(DeploymentRow, deployment_id)
+    found = session.get(DeploymentRow, deployment_id, options=WITH_PROMOTION)
     if found is None:
         raise NotFound("unknown-deployment", f"There is no deployment D-{deployment_id}.")
     return found

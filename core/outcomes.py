@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from core import rolling
 from core.domain.errors import StaleState
@@ -24,6 +24,8 @@ ENDED = frozenset({D.SUCCEEDED.value, D.FAILED.value, D.ERRORED.value, D.CANCELL
 
 #: The target may or may not have done it.
 UNCLEAR = ("unreachable", "broke")
+#: A deployment is never looked at without it.
+WITH_PROMOTION = (joinedload(DeploymentRow.promotion),)
 UNDER_WAY = frozenset({State.APPROVED, State.DEPLOYING, State.ROLLING_BACK})
 
 
@@ -42,7 +44,7 @@ class Outcomes:
         """
         now = self.clock()
         with self.database.change() as session:
-            row = session.get_one(DeploymentRow, deployment_id)
+            row = session.get_one(DeploymentRow, deployment_id, options=WITH_PROMOTION)
             if row.state in ENDED:
                 return row.state
             if State(row.promotion.state) not in UNDER_WAY:

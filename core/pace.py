@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 
 #: What is polled for no use of ours is looked at so often.
 RARELY = 60.0
-#: One look costs as much as a click, so that looks keep this distance however much there is to do.
-DISTANCE = 0.1
+#: One look costs as much as a click, so that looks keep this distance however much there is to do: so many seconds, and
+#: on a machine that is busy so many times as long as the last look took, but no more than the last of these.
+DISTANCE, SPARED, FARTHEST = 0.1, 4.0, 1.0
 #: A nudge has the queue looked at so much later: at once, and again, since a workflow ends a moment after it says so.
 LOOKS = (0.0, 0.2, 0.8)
 
@@ -32,6 +33,8 @@ class Pacer(threading.Event):
     queue_thread: str
     #: When to look because somebody nudged; `time.monotonic()`.
     looks: list[float]
+    #: When the thread last went off to look.
+    left: float
     #: Not the event's own condition: a thread that began to wait before the event was a Pacer takes a ring for a stop.
     bell: threading.Condition
 
@@ -39,16 +42,19 @@ class Pacer(threading.Event):
         """True once set; False when it is time to look again."""
         mine = threading.current_thread().name == self.queue_thread
         began = time.monotonic()
+        apart = min(FARTHEST, max(DISTANCE, SPARED * (began - self.left))) if mine else DISTANCE
         with self.bell:
             while not self.is_set():
                 due = min([began + self.poll, *self.looks]) if mine else began + RARELY
-                left = max(due, began + DISTANCE) - time.monotonic()
+                left = max(due, began + apart) - time.monotonic()
                 if left <= 0:
                     break
                 self.bell.wait(left)
             if mine:
                 self.looks = [each for each in self.looks if each > time.monotonic()]
         step_back()
+        if mine:
+            self.left = time.monotonic()
         return self.is_set()
 
     def set(self) -> None:
@@ -89,7 +95,9 @@ def take_charge(dbos: Any, queue: str, poll: float) -> list[Pacer]:
     for event in list(getattr(dbos, "background_thread_stop_events", [])):
         if type(event) is threading.Event:
             bell = threading.Condition()
-            vars(event).update(poll=poll, queue_thread=f"queue-worker-{queue}", looks=[], bell=bell)
+            vars(event).update(
+                poll=poll, queue_thread=f"queue-worker-{queue}", looks=[], bell=bell, left=time.monotonic()
+            )
             event.__class__ = Pacer  # last: a thread may come to wait on it at this very moment
             pacers.append(event)  # type: ignore[arg-type]
     if not pacers:

@@ -7,25 +7,30 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.domain.lifecycle import ACTIVE
 from core.store.database import STALE
 from core.store.tables import AuditEvent, MessageRow, PromotionRow
 
+#: When a line whose card is not posted yet looks for it, if nobody calls it before.
+CARD_FIRST = timedelta(seconds=60)
 #: How long one process may be at work on one message before another may take it over.
 CLAIM = timedelta(seconds=30)
-#: Under this key a session keeps whose cards its transaction has made stale already, and where the first of them is.
+#: Under this key a session keeps whose cards its transaction has made stale already, and the first of each.
 TOLD = "baton.told"
 #: Built once, and over plain rows: every click waits for these.
 _MESSAGES = MessageRow.__table__
+_AT: Any = bindparam("at", type_=_MESSAGES.c.due_at.type)
+#: A card that waits for its turn to be posted goes on waiting, whatever else happens to it meanwhile.
+_WAITS = and_(_MESSAGES.c.ts == "", _MESSAGES.c.last_error == "", _MESSAGES.c.due_at > _AT)
 _CARDS_STALE = (
     update(_MESSAGES)  # type: ignore[arg-type]
     .where(_MESSAGES.c.promotion_id == bindparam("promotion"), _MESSAGES.c.key.like("card:%"))
-    .values(wanted=_MESSAGES.c.wanted + 1, due_at=bindparam("at"), attempts=0)
+    .values(wanted=_MESSAGES.c.wanted + 1, due_at=case((_WAITS, _MESSAGES.c.due_at), else_=_AT), attempts=0)
 )
-_CHANNEL = select(_MESSAGES.c.channel).where(_MESSAGES.c.key == bindparam("card"))
+_CARDS_STALE_WHERE = _CARDS_STALE.returning(_MESSAGES.c.key, _MESSAGES.c.channel, _MESSAGES.c.ts)
 _ADD = insert(_MESSAGES)  # type: ignore[arg-type]
 _ONE = update(_MESSAGES).where(_MESSAGES.c.id == bindparam("message"))  # type: ignore[arg-type]
 _POSTING = _ONE.where(_MESSAGES.c.claimed_until == bindparam("until")).values(posting_since=bindparam("now"))
@@ -66,20 +71,21 @@ def card_stale(session: Session, promotion_id: int, at: datetime) -> None:
 def tell_story(session: Session, promotion_id: int, event: AuditEvent, at: datetime) -> None:
     """The promotion's card and its copies are stale, and its thread gets a line for `event`."""
     went_stale(session, promotion_id)
-    told: dict[int, str] = session.info.setdefault(TOLD, {})
+    told: dict[int, Row[Any]] = session.info.setdefault(TOLD, {})
     if promotion_id not in told:
-        channel = session.execute(_CHANNEL, {"card": f"card:{promotion_id}"}).scalar()
-        if channel is None:
+        cards = session.execute(_CARDS_STALE_WHERE, {"promotion": promotion_id, "at": at})
+        found = next((row for row in cards.all() if row.key == f"card:{promotion_id}"), None)
+        if found is None:
             return
-        session.execute(_CARDS_STALE, {"promotion": promotion_id, "at": at})
-        told[promotion_id] = channel
+        told[promotion_id] = found
+    card = told[promotion_id]
     line = {
         "key": f"thread:{promotion_id}:{event.seq}",
         "kind": "thread",
         "promotion_id": promotion_id,
-        "channel": told[promotion_id],
+        "channel": card.channel,
         "body": {"seq": event.seq},
-        "due_at": at,
+        "due_at": at if card.ts else at + CARD_FIRST,  # `lines_due` calls it earlier
         "created_at": at,
     }
     session.execute(_ADD, line)

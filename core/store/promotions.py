@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.orm import Session, defaultload, lazyload
+from sqlalchemy.orm import Session
 
 from core.domain.errors import BadInput, NotFound
 from core.domain.lifecycle import ACTIVE
@@ -48,11 +48,7 @@ _CLAIMED = (
     .with_for_update(of=_P)
 )  # fmt: skip
 #: What hangs on it is read when it is asked for.
-_ROW = (
-    select(PromotionRow)
-    .where(PromotionRow.id == bindparam("id"))
-    .options(lazyload(PromotionRow.decisions), defaultload(PromotionRow.version).lazyload(Version.measurements))
-)
+_ROW = select(PromotionRow).where(PromotionRow.id == bindparam("id"))
 _LOCKED_ROW = _ROW.with_for_update(of=PromotionRow)
 _CHAMPION_ID = select(Champion.__table__.c.version_id).where(
     Champion.__table__.c.model_id == bindparam("model"),

@@ -41,7 +41,7 @@ class Version(Base):
     registered_at: Mapped[datetime]
     members: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  #: of a bundle: versions by model
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
-    measurements: Mapped[list[MeasurementRow]] = relationship(lazy="selectin", order_by="MeasurementRow.id")
+    measurements: Mapped[list[MeasurementRow]] = relationship(order_by="MeasurementRow.id")
 
 
 class MeasurementRow(Base):
@@ -112,7 +112,7 @@ class PromotionRow(Base):
     model: Mapped[RegisteredModel] = relationship(lazy="joined")
     version: Mapped[Version] = relationship(lazy="joined", foreign_keys=[version_id])
     champion_version: Mapped[Version | None] = relationship(foreign_keys=[champion_version_id])
-    decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id")
+    decisions: Mapped[list[DecisionRow]] = relationship(order_by="DecisionRow.id")
     deployments: Mapped[list[DeploymentRow]] = relationship(order_by="DeploymentRow.id")
     override: Mapped[OverrideRow | None] = relationship()
     rollout: Mapped[RolloutRow | None] = relationship()
