@@ -19,6 +19,7 @@ from core.domain.errors import Conflict, NotFound, Refused
 from core.domain.model import Actor, Kind, State
 from core.domain.views import PromotionView
 from core.policy.alerting import Alert
+from core.policy.eligibility import stamp
 from core.rollbacks import Rollbacks
 from core.store import audit, messages, registry
 from core.store import promotions as store
@@ -102,8 +103,13 @@ class Alerts:
         return due
 
     def _act(self, proposal_id: int, now: datetime) -> None:
+        with self.database.read() as session:
+            began = self._began(session, session.get_one(ProposalRow, proposal_id))
+        if now - began > STALE:
+            self._say(proposal_id, _stale(began), now)
+            return
         try:
-            self._roll_back(BATON, proposal_id, now, latest=STALE)
+            self._roll_back(BATON, proposal_id, now)
         except Refused as no:
             self._say(proposal_id, f"It could not be rolled back by itself: {no.sentence}", now)
 
@@ -193,6 +199,7 @@ class Alerts:
         )
         if found is None:
             found = self._propose(session, alert, stage, version, now)
+        found.said = ""  # why it could not be rolled back for the others may not hold for this one
         row.proposal_id = found.id
         session.flush()
         return found
@@ -256,17 +263,10 @@ class Alerts:
             session.flush()
         messages.alert_stale(session, row.id, now)
 
-    def _roll_back(
-        self, actor: Actor, proposal_id: int, now: datetime, latest: timedelta | None = None
-    ) -> PromotionView:
-        """The rollback and the answer commit together: nothing is taken back twice for one proposal.
-
-        Raises `Refused`, also where it was opened longer ago than `latest`.
-        """
+    def _roll_back(self, actor: Actor, proposal_id: int, now: datetime) -> PromotionView:
+        """The rollback and the answer commit together: nothing is taken back twice for one proposal. Raises `Refused`."""
         with self.database.change() as session:
             row = self._open(session, proposal_id)
-            if latest is not None and now - row.opened_at > latest:
-                raise Conflict("too-old", "These alerts began too long ago; a person must decide.")
             no_more = self._overtaken(session, row) or self._hidden(session, row)
             if no_more:
                 raise Conflict("overtaken", no_more)
@@ -302,6 +302,11 @@ class Alerts:
             select(AlertRow).where(AlertRow.proposal_id == row.id).order_by(AlertRow.id).limit(3)
         ).all()
         return "alert " + "; ".join(f"{each.name}: {each.summary}" for each in found)
+
+    def _began(self, session: Session, row: ProposalRow) -> datetime:
+        """When the newest of its alerts that still fire began; a sender whose clock is ahead makes nothing younger."""
+        firing = select(AlertRow.starts_at).where(AlertRow.proposal_id == row.id, AlertRow.ends_at.is_(None))
+        return min(row.opened_at, max(session.scalars(firing), default=row.opened_at))
 
     def _open(self, session: Session, proposal_id: int) -> ProposalRow:
         """The proposal. Raises `NotFound`, and `Conflict` once it was settled."""
@@ -341,3 +346,8 @@ class Alerts:
             session.get_one(ProposalRow, proposal_id).said = said
             session.flush()
             messages.alert_stale(session, proposal_id, now)
+
+
+def _stale(began: datetime) -> str:
+    when = stamp(began)
+    return f"This began at {when}, too long ago to be rolled back by itself: a person must look, and press the button or leave it."

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from core.outcomes import ENDED, WITH_PROMOTION, Outcomes, ended_sentence
 from core.policy.stages import Stage
 from core.ports import Act, Answer, Clock, DeploymentQueue, DeployTarget, FollowedTarget
 from core.store.database import Database
-from core.store.reports import of_another
+from core.store.reports import CONTRADICTED, contradictions, of_another
 from core.store.tables import DeploymentRow
 from core.store.transition import record, transition
 from core.store.views import deployment
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 BATON = Actor.system("deployments")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+#: Seconds that one attempt may take; the last one no longer than there is time.
+LONGEST_ATTEMPT = 15.0
 LONGEST_TEXT = 2_000
 #: Seconds after which a workflow looks for a report though nothing woke it: a wake-up that comes while PostgreSQL is
 #: restarted reaches nobody.
@@ -57,11 +59,14 @@ class Workflows(DeploymentQueue, Protocol):
 
 @dataclass(frozen=True)
 class Reported:
-    """What became of a report. `taken` is False where it changed nothing; `sentence` then says why."""
+    """What became of a report. `taken` is False where it changed nothing; `sentence` then says why, and `conflict`
+    names the refusal where it contradicts what is settled.
+    """
 
     deployment: DeploymentView
     taken: bool
     sentence: str = ""
+    conflict: str = ""
 
 
 class Deployments:
@@ -163,7 +168,7 @@ class Deployments:
             target = self.targets.get(row.target)
             if target is None:
                 return {"state": "refused", "words": "the policy file no longer has such a target"}
-            act = self._act(row)
+            act = replace(self._act(row), timeout=min(LONGEST_ATTEMPT, max(1.0, known["wait"])))
             row.attempts, row.tried_at = row.attempts + 1, row.tried_at or self.clock()
             name = row.target
         started = time.monotonic()
@@ -241,8 +246,8 @@ class Deployments:
     def report(self, deployment_id: int, state: str, url: str = "", message: str = "", report_id: str = "") -> Reported:
         """Take the target's word for how far it is, and have the workflow look. `report_id` is its own `webhook-id`.
 
-        The same report twice is harmless. Raises `BadInput`, `NotFound`, and `Conflict` where it contradicts how the
-        deployment ended.
+        The same report twice is harmless; one that contradicts how the deployment ended changes nothing, and is told in
+        the thread. Raises `BadInput`, `NotFound`, and `Conflict` where it cannot be of this deployment.
         """
         if state not in REPORTS:
             raise BadInput("state", f"state is “{str(state)[:40]}”; write one of {', '.join(REPORTS)}.")
@@ -252,16 +257,11 @@ class Deployments:
             row = _row(session, deployment_id)
             if row.report == state and state != "in_progress":
                 return Reported(deployment(session, row.id), False, f"D-{row.id} was reported {state} already.")
-            if row.state in ENDED:
-                raise Conflict("deployment-ended", ended_sentence(row))
             if row.state == DeploymentState.PENDING:
                 raise Conflict("deployment-not-begun", f"D-{row.id} has not been asked for yet; report it afterwards.")
-            if row.report in ("succeeded", "failed"):
-                sentence = f"D-{row.id} was reported {row.report} already; {state} changes nothing."
-                if state != "in_progress":
-                    raise Conflict("deployment-reported", sentence)
-                return Reported(deployment(session, row.id), False, sentence)
             self._refuse_strayed(session, report_id, row.id, now)
+            if row.state in ENDED or row.report in ("succeeded", "failed"):
+                return self._too_late(session, row, state, message, now)
             if not message and row.report in ("", state):
                 message = row.message  # another state's words are not this one's
             news = (row.report, row.url, row.message) != (state, url or row.url, message)
@@ -273,6 +273,17 @@ class Deployments:
                 record(session, row.promotion, "deployment_reported", who, now, data, row.id)
                 self.workflows.wake(session, row.id)
             return Reported(deployment(session, row.id), True)
+
+    def _too_late(self, session: Session, row: DeploymentRow, state: str, message: str, now: datetime) -> Reported:
+        """How the deployment ended is settled; whoever carries it is told once if its target says otherwise now."""
+        contradicts = state != "in_progress" and row.state != DeploymentState.CANCELLED
+        if contradicts and state not in contradictions(session, row.promotion_id, row.id):
+            data = {"state": state, "reason": _contradiction(row, state, message)}
+            record(session, row.promotion, CONTRADICTED, Actor("target", row.target, row.target), now, data, row.id)
+        if row.state in ENDED:
+            return Reported(deployment(session, row.id), False, ended_sentence(row), "deployment-ended")
+        sentence = f"D-{row.id} was reported {row.report} already; {state} changes nothing."
+        return Reported(deployment(session, row.id), False, sentence, "deployment-reported" if contradicts else "")
 
     def _refuse_strayed(self, session: Session, report_id: str, deployment_id: int, now: datetime) -> None:
         """Raise `Conflict` where the report of this id was of another deployment; without an id nobody can tell."""
@@ -345,6 +356,21 @@ def _order(row: DeploymentRow) -> Order:
         seq=row.id * 1000 + row.seq,
         traffic=row.traffic,
         keep_previous_until=_kept_until(row),
+    )
+
+
+def _contradiction(row: DeploymentRow, state: str, message: str) -> str:
+    """What a target says too late, and what a person may do about it."""
+    model, version, stage = row.version.model.name, row.version.version, row.promotion.stage
+    said = f": {message.strip().rstrip('.')}." if message.strip() else "."
+    if state == "failed":
+        return (
+            f"{row.target} reports now that D-{row.id} failed{said} It had succeeded, so nothing was changed: see "
+            f"whether {version} serves {stage}, and type /rollback {model} {stage} because … if it does not."
+        )
+    return (
+        f"{row.target} reports now that D-{row.id} succeeded{said} It had been given up, so nothing was changed: "
+        f"{version} may serve {stage} though it is not the champion; ask for it again, or roll {stage} back."
     )
 
 

@@ -60,6 +60,8 @@ class Hooks:
         if body.deployment is not None and number(body.deployment, "D") != wanted:
             raise Conflict("other-deployment", f"This report is of {body.deployment[:30]}, but was sent to D-{wanted}.")
         taken = self.services.deployments.report(wanted, body.state, body.url, body.message, proof.webhook_id)
+        if taken.conflict:
+            raise Conflict(taken.conflict, taken.sentence)
         return {"deployment": f"D-{wanted}", "state": body.state, "taken": taken.taken, "detail": taken.sentence}
 
     async def alert(self, name: str, request: Request) -> Json:

@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session
 
 from core.domain.errors import NotFound
 from core.store.report_tables import ReportRow
-from core.store.tables import DeploymentRow
+from core.store.tables import AuditEvent, DeploymentRow
+
+#: The audit event of a report that contradicts how its deployment ended.
+CONTRADICTED = "report_contradicted"
 
 
 def target_of(session: Session, deployment_id: int) -> str:
@@ -31,3 +34,11 @@ def of_another(session: Session, report_id: str, deployment_id: int, now: dateti
         session.add(ReportRow(id=report_id, deployment_id=deployment_id, at=now))
         return None
     return known.deployment_id if known.deployment_id != deployment_id else None
+
+
+def contradictions(session: Session, promotion_id: int, deployment_id: int) -> set[str]:
+    """What a deployment was reported to be after its end, and against it, so far."""
+    found = session.scalars(
+        select(AuditEvent).where(AuditEvent.promotion_id == promotion_id, AuditEvent.kind == CONTRADICTED)
+    )
+    return {str(each.data.get("state")) for each in found if each.deployment_id == deployment_id}

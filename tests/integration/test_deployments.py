@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.domain.errors import BadInput, Conflict, NotFound
+from core.domain.errors import BadInput, NotFound
 from core.store import audit
 from core.store.database import Database
 from tests.integration.receiver import Hook, Receiver
@@ -280,7 +280,8 @@ def test_reports_are_refused_or_ignored_with_a_sentence(staging: Staging, receiv
     staging.await_end(deployment)
     story = staging.story(deployment)
     assert not deployments.report(deployment, "failed", message="no").taken
-    for late in ("succeeded", "in_progress"):
-        with pytest.raises(Conflict, match=rf"^D-{deployment} has failed already; the report changes nothing\.$"):
-            deployments.report(deployment, late)
-    assert staging.story(deployment) == story
+    for late in ("succeeded", "in_progress", "succeeded"):
+        answered = deployments.report(deployment, late)
+        assert (answered.taken, answered.conflict) == (False, "deployment-ended")
+        assert answered.sentence == f"D-{deployment} has failed already; the report changes nothing."
+    assert staging.story(deployment) == [*story, "report_contradicted"]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -195,6 +195,21 @@ class TestAuto:
         assert baton.states() == ["succeeded", "succeeded", "succeeded"]
 
     def test_what_began_long_ago_is_left_to_a_person(self, baton: Baton) -> None:
+        serving(baton)
+        began = datetime.now(UTC) - timedelta(hours=3)
+        send(baton, firing(startsAt=began.isoformat()))
+        message = baton.card("too long ago to be rolled back by itself")
+        assert (
+            f"This began at {began:%Y-%m-%d %H:%M} UTC, too long ago to be rolled back by itself: a person must look, "
+            "and press the button or leave it."
+        ) in shown_text(message)
+        assert labels(message) == ["Roll back to 6", "Leave it"]
+        assert baton.champion() == "7"
+        send(baton, firing(name="OneThatBeganNow"))
+        baton.card(f"Rolled back: {MODEL} 6 serves production again")
+        assert baton.scalar("SELECT count(*) FROM proposals") == 1
+
+    def test_with_nothing_to_go_back_to_a_person_is_told(self, baton: Baton) -> None:
         baton.promoted("7")
         send(baton, firing())
         told = shown_text(baton.card("It could not be rolled back by itself"))

@@ -46,6 +46,7 @@ def line(event: AuditEvent, view: PromotionView) -> str:
         "deployment_started": f"🚀 Deployment started{_target(event, view)}",
         "deployment_accepted": f"📨 The deploy target took it{_target(event, view)}",
         "deployment_reported": f"📣 The deploy system reports{_said(event)}",
+        "report_contradicted": f"⚠️ {escape(reason, 900)}",
         "deployment_succeeded": "📦 Deployed",
         "deployment_failed": f"❌ The deployment failed{because}",
         "verification_passed": f"👑 {escape(view.version.version, 40)} is champion of {escape(view.stage, 40)}",
