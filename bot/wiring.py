@@ -47,7 +47,8 @@ from core.sources.feast import FeastSource
 from core.sources.prometheus import PrometheusSource
 from core.store.boards import Part
 from core.store.database import Database
-from core.store.messages import Claim, card_places
+from core.store.messages import card_places
+from core.store.writing import Claim
 from core.targets.github_actions import GitHubRuns
 from core.targets.gitlab import GitLabRuns
 from core.targets.jenkins import JenkinsRuns

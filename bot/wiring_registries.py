@@ -18,7 +18,7 @@ from core.promotions import Promotions
 from core.registration import Registration
 from core.registries.mlflow import MLflowRegistry, connect
 from core.registries.sagemaker import SageMakerRegistry
-from core.store.messages import Claim
+from core.store.writing import Claim
 from core.syncing import Registries
 
 #: How often it is looked whether anything about a registry is due.

@@ -16,7 +16,8 @@ from core.policy.schema import Policy
 from core.ports import Clock
 from core.store import promotions, unreachable
 from core.store.database import Database
-from core.store.messages import Claim, went_stale
+from core.store.messages import went_stale
+from core.store.writing import Claim
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from slack_sdk.errors import SlackApiError
 
 from bot.slack.refusals import CANNOT_LOOK, code_of
 from core.store.database import Database
-from core.store.messages import Claim, last_line
+from core.store.messages import last_line
+from core.store.writing import Claim
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from core.policy.schema import Policy
 from core.ports import Clock
 from core.reminders import overtaken
 from core.store import messages as store
-from core.store import promotions
+from core.store import promotions, writing
 from core.store.database import Database
 from core.store.presence import Presence
 from core.store.tables import AuditEvent
@@ -64,7 +64,7 @@ class Messages:
         directory: SlackDirectory,
         policy: Policy,
         clock: Clock,
-        renderers: Mapping[str, Callable[[store.Claim], Message]],
+        renderers: Mapping[str, Callable[[writing.Claim], Message]],
         on_error: Callable[[str, str], None],
         workers: int = 4,
         pictures: str = "off",
@@ -93,7 +93,7 @@ class Messages:
 
     def start(self) -> None:
         """Start the writers. Where no other process lives, whoever was at a message before is dead."""
-        self._presence.enter(store.release)
+        self._presence.enter(writing.release)
         with self.database.note() as session:
             store.due_now(session, self.clock())
         self._alarm.start()
@@ -124,7 +124,7 @@ class Messages:
         if self.pace.held(EVERYTHING):
             return
         with self.database.read() as session:
-            due = store.due_subjects(session, self.clock())
+            due = writing.due_subjects(session, self.clock())
         self.kick(due)
 
     def refresh(self, subject: int) -> None:
@@ -136,7 +136,7 @@ class Messages:
             self._write(-subject)
             return
         with self.database.read() as session:
-            cards, lines, directs = store.stale_of(session, subject, self.clock())
+            cards, lines, directs = writing.stale_of(session, subject, self.clock())
         for message_id in [*cards, *directs]:
             self._write(message_id)
         if lines:
@@ -162,7 +162,7 @@ class Messages:
     def _write(self, message_id: int) -> None:
         now = self.clock()
         with self.database.note() as session:
-            claims = store.claim(session, [message_id], now)
+            claims = writing.claim(session, [message_id], now)
         if not claims:
             return  # shown meanwhile, or somebody else is at it
         claimed = claims[0]
@@ -185,7 +185,7 @@ class Messages:
         """What happened since the thread was written last, in one message and in order."""
         now = self.clock()
         with self.database.note() as session:
-            lines = store.claim_lines(session, ids, now)
+            lines = writing.claim_lines(session, ids, now)
         if not lines:
             return
         with self.database.read() as session:
@@ -200,7 +200,7 @@ class Messages:
         with self._failing(lines):
             self._post_story(lines, *place, now)
 
-    def _post_story(self, lines: list[store.Claim], channel: str, card_ts: str, now: datetime) -> None:
+    def _post_story(self, lines: list[writing.Claim], channel: str, card_ts: str, now: datetime) -> None:
         if any(claimed.posting_since for claimed in lines):
             found = lost_posts.find(self.client, lines, channel, card_ts)
             self._shown_all((claimed, channel, found[claimed.key]) for claimed in lines if claimed.key in found)
@@ -218,7 +218,7 @@ class Messages:
         answer = self._post(lines, Message(text=text, blocks=[]), now, channel=channel, thread_ts=card_ts)
         self._shown_all((claimed, channel, answer[1]) for claimed in lines)
 
-    def _render(self, claimed: store.Claim) -> Message:
+    def _render(self, claimed: writing.Claim) -> Message:
         if claimed.kind in self.renderers:
             return self.renderers[claimed.kind](claimed)
         if claimed.body.get("about") == "channel":
@@ -244,7 +244,7 @@ class Messages:
         """Who may fill the seats, by id, as far as Slack said."""
         return awaited_by(self.database, self.directory, self.policy, view, self.clock())
 
-    def _send(self, claimed: store.Claim, message: Message, now: datetime) -> None:
+    def _send(self, claimed: writing.Claim, message: Message, now: datetime) -> None:
         channel, ts = claimed.posted_channel, claimed.ts
         if not ts and claimed.posting_since is not None:
             ts = lost_posts.find(self.client, [claimed], claimed.channel).get(claimed.key, "")
@@ -255,12 +255,12 @@ class Messages:
             channel, ts = self._post([claimed], message, now, channel=claimed.channel)
         self._shown_all([(claimed, channel, ts)])
 
-    def _post(self, claims: list[store.Claim], message: Message, now: datetime, **place: Any) -> tuple[str, str]:
+    def _post(self, claims: list[writing.Claim], message: Message, now: datetime, **place: Any) -> tuple[str, str]:
         with self.database.note() as session:
             for claimed in claims:
-                store.posting(session, claimed, now)
+                writing.posting(session, claimed, now)
         if self.clock() >= claims[0].claimed_until:  # frozen since: whoever took it over may have posted it
-            raise store.Overtaken
+            raise writing.Overtaken
         answer = self.client.chat_postMessage(
             **place,
             **_content(message),
@@ -270,11 +270,11 @@ class Messages:
         )
         return str(answer["channel"]), str(answer["ts"])
 
-    def _shown_all(self, shown: Iterable[tuple[store.Claim, str, str]]) -> None:
+    def _shown_all(self, shown: Iterable[tuple[writing.Claim, str, str]]) -> None:
         done, now = list(shown), self.clock()
         with self.database.note() as session:
             for claimed, channel, ts in done:
-                store.shown(session, claimed, channel, ts)
+                writing.shown(session, claimed, channel, ts)
                 if claimed.kind == "card":
                     self.pictures.want(session, claimed.subject, now)
         for claimed, _, _ in done:
@@ -285,16 +285,16 @@ class Messages:
             if not claimed.to_person:
                 self._reached(claimed)
 
-    def _reached(self, claimed: store.Claim) -> None:
+    def _reached(self, claimed: writing.Claim) -> None:
         """A message is in its channel. Had that been out of reach, whatever waits for it is written at once."""
         opened = self.pace.open(claimed.channel, bool(claimed.ts))
         if opened or claimed.last_error in refusals.UNREACHABLE:
             self.kick(self.detour.leave(claimed, opened))
 
-    def _give_up(self, claimed: store.Claim) -> None:
+    def _give_up(self, claimed: writing.Claim) -> None:
         """It stays as it is, or unsaid."""
         with self.database.note() as session:
-            store.shown(session, claimed, claimed.posted_channel, claimed.ts)
+            writing.shown(session, claimed, claimed.posted_channel, claimed.ts)
 
     def _doubt(self, promotion_id: int) -> None:
         with self.database.note() as session:
@@ -304,14 +304,14 @@ class Messages:
     # -- when Slack says no --------------------------------------------------------------------------------------
 
     @contextmanager
-    def _failing(self, claims: list[store.Claim]) -> Iterator[None]:
+    def _failing(self, claims: list[writing.Claim]) -> Iterator[None]:
         """Whatever goes wrong, the messages stay wanted and their time is set."""
         editing = bool(claims[0].ts)
         method = "chat.update" if editing else "chat.postMessage"
         asked_before = any(claimed.posting_since for claimed in claims)
         try:
             yield
-        except store.Overtaken:
+        except writing.Overtaken:
             log.warning("messages: %s was taken over meanwhile, and is left alone", claims[0].key)
         except SlackApiError as error:
             self._refused(claims, method, error, asked_before)
@@ -321,7 +321,7 @@ class Messages:
             wait = backoff(claims[0].attempts)
             self._put_off(claims, wait, f"{type(error).__name__}: {error}", lost_answer=not editing)
 
-    def _refused(self, claims: list[store.Claim], method: str, error: SlackApiError, asked_before: bool) -> None:
+    def _refused(self, claims: list[writing.Claim], method: str, error: SlackApiError, asked_before: bool) -> None:
         first, code = claims[0], code_of(error)
         self.on_error(method, code)
         if first.ts and code in refusals.DELETED | refusals.FROZEN:
@@ -338,7 +338,7 @@ class Messages:
             self.pace.close(first.channel, bool(first.ts), code, wait)
             self.detour.take(first, code)
 
-    def _wait_after(self, first: store.Claim, code: str, asked: float) -> float:
+    def _wait_after(self, first: writing.Claim, code: str, asked: float) -> float:
         """How long until it is worth trying again."""
         if asked:
             self.pace.hold(EDITS if first.ts else first.channel, asked)
@@ -353,7 +353,7 @@ class Messages:
             return backoff(first.attempts + 2, RARELY)
         return LONGEST_WAIT if code in refusals.UNREACHABLE else backoff(first.attempts)
 
-    def _lost(self, claimed: store.Claim, code: str) -> None:
+    def _lost(self, claimed: writing.Claim, code: str) -> None:
         """A message that was to be edited is gone, or nobody may edit it: a card is posted anew, the rest was said."""
         if not claimed.is_card:
             self._give_up(claimed)
@@ -366,10 +366,10 @@ class Messages:
             except (SlackApiError, OSError):
                 log.warning("messages: the old %s stays where it is, and says what was so then", claimed.key)
         with self.database.note() as session:
-            store.repost(session, claimed, self.clock(), {"why": code, "link": link})
+            writing.repost(session, claimed, self.clock(), {"why": code, "link": link})
         self.kick([claimed.subject])
 
-    def _way_is_closed(self, claims: list[store.Claim]) -> bool:
+    def _way_is_closed(self, claims: list[writing.Claim]) -> bool:
         """Whether the channel is known to be out of reach just now; then these wait until somebody got through."""
         first = claims[0]
         code, left = ("", 0.0) if first.to_person else self.pace.closed(first.channel, bool(first.ts))
@@ -379,10 +379,10 @@ class Messages:
             self.detour.take(first, code)
         return bool(code)
 
-    def _put_off(self, claims: list[store.Claim], seconds: float, error: str = "", *, lost_answer: bool) -> None:
+    def _put_off(self, claims: list[writing.Claim], seconds: float, error: str = "", *, lost_answer: bool) -> None:
         until = self.clock() + timedelta(seconds=seconds)
         with self.database.note() as session:
-            store.put_off(session, claims, until, error, lost_answer)
+            writing.put_off(session, claims, until, error, lost_answer)
         if seconds < RARELY:
             self._alarm.set(claims[0].subject, seconds)
 

@@ -30,7 +30,7 @@ from core.domain.views import PromotionView
 from core.policy.comparison import compare
 from core.policy.timeline import Timeline, over_time
 from core.ports import Clock
-from core.store import looks, pictures, promotions
+from core.store import looks, pictures, promotions, writing
 from core.store import messages as store
 from core.store.database import Database
 
@@ -142,14 +142,14 @@ class Pictures:
             if self._stopping.is_set():
                 return
             with self.database.note() as session:
-                claims = store.claim(session, [message_id], self.clock())
+                claims = writing.claim(session, [message_id], self.clock())
             for claimed in claims:
                 self._write(claimed)
 
-    def _write(self, claimed: store.Claim) -> None:
+    def _write(self, claimed: writing.Claim) -> None:
         try:
             self._bring(claimed)
-        except store.Overtaken:
+        except writing.Overtaken:
             log.warning("pictures: %s was taken over meanwhile, and is left alone", claimed.key)
         except SlackApiError as error:
             code = code_of(error)
@@ -167,7 +167,7 @@ class Pictures:
             self.on_error("picture", type(error).__name__)
             self._try_again(claimed, backoff(claimed.attempts), type(error).__name__)
 
-    def _bring(self, claimed: store.Claim) -> None:
+    def _bring(self, claimed: writing.Claim) -> None:
         """One step on the way: drawn and uploaded, then looked through by Slack, then posted."""
         with self.database.read() as session:
             view = promotions.load(session, claimed.promotion_id or 0)
@@ -187,14 +187,14 @@ class Pictures:
             return
         self._post(claimed, blocks.picture(found, file) if file else blocks.in_text(found), file, *place)
 
-    def _found(self, session: Session, claimed: store.Claim, view: PromotionView) -> drawing.Picture | None:
+    def _found(self, session: Session, claimed: writing.Claim, view: PromotionView) -> drawing.Picture | None:
         if claimed.body["about"] == pictures.EVIDENCE:
             return compare(view)
         return over_time(view, looks.taken(session, view.id))
 
     # -- the file ------------------------------------------------------------------------------------------------
 
-    def _file(self, claimed: store.Claim, found: drawing.Picture) -> str | None:
+    def _file(self, claimed: writing.Claim, found: drawing.Picture) -> str | None:
         """The file that shows it; "" where it must be text, None where it is still on its way."""
         body = claimed.body
         if body.get("refused") == body["of"]:
@@ -212,7 +212,7 @@ class Pictures:
         except SlackApiError as error:
             return self._refused(claimed, error)
 
-    def _upload(self, claimed: store.Claim, found: drawing.Picture) -> str | None:
+    def _upload(self, claimed: writing.Claim, found: drawing.Picture) -> str | None:
         try:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="baton-charts-", ignore_cleanup_errors=True)
@@ -229,14 +229,14 @@ class Pictures:
         self._put_off(claimed, 0.0)
         return None
 
-    def _looked_through(self, claimed: store.Claim, file: str) -> str | None:
+    def _looked_through(self, claimed: writing.Claim, file: str) -> str | None:
         """Slack shows a file only once it knows what it is."""
         if self.client.files_info(file=file)["file"].get("mimetype"):
             return file
         self._try_again(claimed, SCAN * (1 + int(claimed.body.get("tries", 0))))
         return None
 
-    def _refused(self, claimed: store.Claim, error: SlackApiError) -> str | None:
+    def _refused(self, claimed: writing.Claim, error: SlackApiError) -> str | None:
         """Slack does not take the file: later, or never."""
         code = code_of(error)
         self.on_error("picture", code)
@@ -252,7 +252,7 @@ class Pictures:
 
     # -- the message ---------------------------------------------------------------------------------------------
 
-    def _post(self, claimed: store.Claim, message: Message, file: str, channel: str, card_ts: str) -> None:
+    def _post(self, claimed: writing.Claim, message: Message, file: str, channel: str, card_ts: str) -> None:
         wait = self.pace.held(EDITS) if claimed.ts else self.pace.wait(claimed.channel, KEPT_FOR_CARDS + 1)
         if wait:
             self._put_off(claimed, wait, lost_answer=claimed.posting_since is not None)
@@ -265,7 +265,7 @@ class Pictures:
             self.client.chat_update(channel=where, ts=ts, **content)
         else:
             with self.database.note() as session:
-                store.posting(session, claimed, self.clock())
+                writing.posting(session, claimed, self.clock())
             answer = self.client.chat_postMessage(
                 channel=channel, thread_ts=card_ts, unfurl_links=False, unfurl_media=False,
                 metadata=lost_posts.metadata([claimed]), **content,
@@ -273,23 +273,25 @@ class Pictures:
             ts, where = str(answer["ts"]), str(answer["channel"])
         self._done(claimed, {"ready": file}, where, ts)
 
-    def _done(self, claimed: store.Claim, facts: dict[str, Any] | None = None, channel: str = "", ts: str = "") -> None:
+    def _done(
+        self, claimed: writing.Claim, facts: dict[str, Any] | None = None, channel: str = "", ts: str = ""
+    ) -> None:
         with self.database.note() as session:
             if facts:
                 pictures.note(session, claimed, facts)
-            store.shown(session, claimed, channel or claimed.posted_channel, ts or claimed.ts)
+            writing.shown(session, claimed, channel or claimed.posted_channel, ts or claimed.ts)
 
-    def _note(self, claimed: store.Claim, facts: dict[str, Any]) -> None:
+    def _note(self, claimed: writing.Claim, facts: dict[str, Any]) -> None:
         with self.database.note() as session:
             pictures.note(session, claimed, facts)
 
-    def _try_again(self, claimed: store.Claim, seconds: float, error: str = "") -> None:
+    def _try_again(self, claimed: writing.Claim, seconds: float, error: str = "") -> None:
         """Later, and not too often. Whatever post may have happened is looked for."""
         self._note(claimed, {"tries": int(claimed.body.get("tries", 0)) + 1})
         self._put_off(claimed, seconds, error, lost_answer=True)
 
-    def _put_off(self, claimed: store.Claim, seconds: float, error: str = "", *, lost_answer: bool = False) -> None:
+    def _put_off(self, claimed: writing.Claim, seconds: float, error: str = "", *, lost_answer: bool = False) -> None:
         with self.database.note() as session:
             until = self.clock() + timedelta(seconds=seconds)
-            store.put_off(session, [claimed], until, error, lost_answer)
+            writing.put_off(session, [claimed], until, error, lost_answer)
         self._rest = min(seconds, self._rest) if self._rest is not None else seconds

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from core.domain.lifecycle import ENDS
 from core.domain.model import Kind, State
 from core.store import looks
-from core.store.messages import Claim
 from core.store.tables import MessageRow, PromotionRow, RolloutRow
+from core.store.writing import Claim
 
 EVIDENCE, ANALYSIS = "evidence", "analysis"
 

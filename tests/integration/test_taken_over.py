@@ -12,11 +12,12 @@ from bot.slack.identity import SlackDirectory
 from bot.slack.messages import Messages
 from core.policy.load import load
 from core.store import messages as store
+from core.store import writing
 from core.store.database import Database
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POLICY = "version: 1\nslack: {channel: '#ml'}\nstages: [{name: development}]\n"
-LATER = store.CLAIM + timedelta(seconds=1)
+LATER = writing.CLAIM + timedelta(seconds=1)
 
 
 class Slack:
@@ -45,12 +46,12 @@ def wanted(database: Database) -> int:
     with database.change() as session:
         store.want_digest(session, "C1", "2026-11-23", {"day": "2026-11-23"}, NOON)
     with database.read() as session:
-        [subject] = store.due_subjects(session, NOON)
+        [subject] = writing.due_subjects(session, NOON)
     return -subject
 
 
 def writer(database: Database, slack: Slack, clock: Clock, drawing: Any = lambda: None) -> Messages:
-    def render(_claimed: store.Claim) -> Message:
+    def render(_claimed: writing.Claim) -> Message:
         drawing()
         return Message("Nothing waits.", [])
 
@@ -63,12 +64,12 @@ def writer(database: Database, slack: Slack, clock: Clock, drawing: Any = lambda
 def test_only_who_holds_the_claim_may_post(database: Database) -> None:
     message = wanted(database)
     with database.note() as session:
-        [slow] = store.claim(session, [message], NOON)
-        [quick] = store.claim(session, [message], NOON + LATER)
+        [slow] = writing.claim(session, [message], NOON)
+        [quick] = writing.claim(session, [message], NOON + LATER)
     with database.note() as session:
-        store.posting(session, quick, NOON + LATER)
-    with pytest.raises(store.Overtaken), database.note() as session:
-        store.posting(session, slow, NOON + LATER)
+        writing.posting(session, quick, NOON + LATER)
+    with pytest.raises(writing.Overtaken), database.note() as session:
+        writing.posting(session, slow, NOON + LATER)
 
 
 def test_a_writer_that_was_frozen_while_another_one_posted_posts_nothing(database: Database) -> None:

@@ -89,10 +89,10 @@ def live(environment: dict[str, str], log: str, control: Connection) -> None:
     from bot.settings import Settings
     from bot.slack import pacing
     from core import engine, processes
-    from core.store import messages
+    from core.store import writing
 
     logging.basicConfig(filename=log, level=logging.WARNING, format=f"{os.getpid()} %(asctime)s %(name)s %(message)s")
-    processes.DEAD, messages.CLAIM, pacing.PER_SECOND = DEAD, CLAIM, 50.0
+    processes.DEAD, writing.CLAIM, pacing.PER_SECOND = DEAD, CLAIM, 50.0
     engine.Processes = partial(processes.Processes, beat=BEAT)  # type: ignore[misc,assignment]
     steps = Steps()
     steps.watch()

@@ -8,7 +8,7 @@ import pytest
 
 from bot.bodies import version_body
 from bot.local_slack.limits import MESSAGE_BLOCKS_CHARS, message_length, validate, validate_view
-from bot.slack import grammar
+from bot.slack import grammar, typed
 from bot.slack.blocks import card, forms
 from core.domain.errors import BadInput
 from core.domain.model import DeploymentState, State
@@ -183,8 +183,8 @@ def test_the_command_line_and_slack_name_members_alike() -> None:
     with pytest.raises(BadInput, match="--member ranker is not understood; write MODEL=VERSION, such as ranker=4"):
         version_body("search", "3", [], None, ["ranker"])
     asked = grammar.promote_command("search embedder=7 ranker=4 to production because both learned")
-    assert asked == grammar.Promote("search", "", "production", "both learned", (("embedder", "7"), ("ranker", "4")))
-    assert grammar.promote_command("search a=1") == grammar.Promote("search", "", members=(("a", "1"),))
+    assert asked == typed.Promote("search", "", "production", "both learned", (("embedder", "7"), ("ranker", "4")))
+    assert grammar.promote_command("search a=1") == typed.Promote("search", "", members=(("a", "1"),))
     for text in ("search a=1 a=2", "search a=1 =2", "search a=1 b= to production"):
         with pytest.raises(BadInput, match="/promote BUNDLE MEMBER=VERSION"):
             grammar.promote_command(text)

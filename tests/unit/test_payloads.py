@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.grammar import (
+from bot.slack.grammar import promote_command, rollback_command, unescape
+from bot.slack.payloads import OfPromotion, OfRollback, selected
+from bot.slack.typed import (
     At,
     BreakGlass,
     Delegate,
@@ -28,11 +30,7 @@ from bot.slack.grammar import (
     Unveto,
     Veto,
     Why,
-    promote_command,
-    rollback_command,
-    unescape,
 )
-from bot.slack.payloads import OfPromotion, OfRollback, selected
 from core.domain.errors import BadInput
 
 UNDERSTOOD = {

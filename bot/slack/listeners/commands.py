@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from slack_bolt import Ack, App
 
-from bot.slack import grammar, ids
+from bot.slack import grammar, ids, typed
 from bot.slack.blocks import card, forms
 from bot.slack.blocks.text import escape, notice, plain, section
 from bot.slack.desk import Desk
@@ -18,7 +18,7 @@ from core.domain.views import PromotionView
 from core.store import promotions as store
 from core.store import registry
 
-Typed = TypeVar("Typed", grammar.Command, grammar.OpenForm | grammar.Help | grammar.Rollback)
+Typed = TypeVar("Typed", grammar.Command, typed.OpenForm | typed.Help | typed.Rollback)
 HELP = [
     section(
         "*Baton* asks for, judges, carries out and undoes model promotions.\n"
@@ -52,21 +52,21 @@ def register(app: App, desk: Desk) -> None:
         parsed = _of_the_policy(desk, grammar.promote_command(command.get("text") or ""))
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
         match parsed:
-            case grammar.OpenForm():
+            case typed.OpenForm():
                 desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.promote(targets(desk)))
                 ack()
-            case grammar.Help():
+            case typed.Help():
                 ack(text="How to use Baton", blocks=HELP)
-            case grammar.Status(model):
+            case typed.Status(model):
                 ack(text="Promotions under way", blocks=status(desk, model))
-            case grammar.Why(model, version, stage):
+            case typed.Why(model, version, stage):
                 stage = stage or next_stage(desk, model, version)
                 found = desk.promotions.why(model, version, stage)
                 ack(
                     text=notice(f"Why {plain(model)} {plain(version)} is or is not in {plain(stage)}"),
                     blocks=forms.blockers(model, version, stage, found),
                 )
-            case grammar.Promote(model, version, stage, reason, members):
+            case typed.Promote(model, version, stage, reason, members):
                 version = desk.bundles.version_of(actor, model, dict(members)) if members else version
                 view = desk.promotions.request(actor, model, version, stage or next_stage(desk, model, version), reason)
                 ack(text=filed(view, desk), blocks=[section(filed(view, desk))])
@@ -77,11 +77,11 @@ def register(app: App, desk: Desk) -> None:
     def rollback(ack: Ack, command: dict[str, Any]) -> None:
         parsed = _of_the_policy(desk, grammar.rollback_command(command.get("text") or ""))
         actor = desk.actor({"id": command["user_id"], "name": command.get("user_name")})
-        if isinstance(parsed, grammar.OpenForm):
+        if isinstance(parsed, typed.OpenForm):
             desk.quick.views_open(trigger_id=command["trigger_id"], view=forms.rollback(targets(desk)))
             ack()
             return
-        if isinstance(parsed, grammar.Help):
+        if isinstance(parsed, typed.Help):
             ack(text="How to use Baton", blocks=HELP)
             return
         ack(text="What a rollback would change", blocks=offer_rollback(desk, actor, parsed))
@@ -98,7 +98,7 @@ def _of_the_policy(desk: Desk, parsed: Typed) -> Typed:
     return replace(parsed, stage=spelled) if stage and stage not in known else parsed  # type: ignore[arg-type]
 
 
-def offer_rollback(desk: Desk, actor: Actor, asked_for: grammar.Rollback) -> list[dict[str, Any]]:
+def offer_rollback(desk: Desk, actor: Actor, asked_for: typed.Rollback) -> list[dict[str, Any]]:
     """What would change, and the red button. Raises `Refused`."""
     if len(asked_for.reason) > forms.ROLLBACK_REASON:
         raise BadInput(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bot.slack import grammar
+from bot.slack import grammar, typed
 from bot.slack.blocks import forms, history
 from bot.slack.blocks.text import date, notice, person, plain
 from bot.slack.desk import Desk
@@ -22,19 +22,19 @@ Answer = tuple[str, list[dict[str, Any]]]
 def answer(desk: Desk, actor: Actor, order: grammar.Command) -> Answer:
     """(notification, blocks) of the private answer. Raises `Refused`."""
     orders: dict[type, Callable[[Any], Answer]] = {
-        grammar.Stop: lambda o: _said(desk.barriers.stop(actor, o.model, o.reason)),
-        grammar.Resume: lambda o: _resume(desk, actor, o),
-        grammar.Veto: lambda o: _said(desk.barriers.veto(actor, o.model, o.version, o.stage, o.reason)),
-        grammar.Unveto: lambda o: _said(desk.barriers.unveto(actor, o.model, o.version, o.reason)),
-        grammar.Release: lambda o: _said(desk.barriers.release(actor, o.model, o.stage, o.reason)),
-        grammar.Delegate: lambda o: _delegate(desk, actor, o),
-        grammar.DelegateOff: lambda _: _said(desk.delegating.take_back(actor)),
-        grammar.DelegateShow: lambda _: _delegations(desk, actor),
-        grammar.BreakGlass: lambda o: _offer_glass(desk, actor, o),
-        grammar.Review: lambda o: _review(desk, actor, o),
-        grammar.PersonalDigest: lambda o: _digest(desk, actor, o),
-        grammar.At: lambda o: _at(desk, actor, o),
-        grammar.Evidence: lambda o: _said(evidence.order(desk, actor, number(o.promotion))),
+        typed.Stop: lambda o: _said(desk.barriers.stop(actor, o.model, o.reason)),
+        typed.Resume: lambda o: _resume(desk, actor, o),
+        typed.Veto: lambda o: _said(desk.barriers.veto(actor, o.model, o.version, o.stage, o.reason)),
+        typed.Unveto: lambda o: _said(desk.barriers.unveto(actor, o.model, o.version, o.reason)),
+        typed.Release: lambda o: _said(desk.barriers.release(actor, o.model, o.stage, o.reason)),
+        typed.Delegate: lambda o: _delegate(desk, actor, o),
+        typed.DelegateOff: lambda _: _said(desk.delegating.take_back(actor)),
+        typed.DelegateShow: lambda _: _delegations(desk, actor),
+        typed.BreakGlass: lambda o: _offer_glass(desk, actor, o),
+        typed.Review: lambda o: _review(desk, actor, o),
+        typed.PersonalDigest: lambda o: _digest(desk, actor, o),
+        typed.At: lambda o: _at(desk, actor, o),
+        typed.Evidence: lambda o: _said(evidence.order(desk, actor, number(o.promotion))),
     }
     return orders[type(order)](order)
 
@@ -43,13 +43,13 @@ def _said(sentence: str) -> Answer:
     return notice(sentence), forms.sentence(sentence)
 
 
-def _resume(desk: Desk, actor: Actor, order: grammar.Resume) -> Answer:
+def _resume(desk: Desk, actor: Actor, order: typed.Resume) -> Answer:
     said = desk.barriers.resume(actor, order.model, order.reason)
     desk.later(desk.promotions.start_waiting)  # hundreds may have waited
     return _said(said)
 
 
-def _delegate(desk: Desk, actor: Actor, order: grammar.Delegate) -> Answer:
+def _delegate(desk: Desk, actor: Actor, order: typed.Delegate) -> Answer:
     delegate = desk.directory.find(order.person)
     until = moments.until(order.until, desk.promotions.clock(), _zone(desk, actor))
     return _said(desk.delegating.delegate(actor, delegate.id, until))
@@ -67,17 +67,17 @@ def _delegations(desk: Desk, actor: Actor) -> Answer:
     return "Who decides for whom", forms.lines(lines)
 
 
-def _offer_glass(desk: Desk, actor: Actor, order: grammar.BreakGlass) -> Answer:
+def _offer_glass(desk: Desk, actor: Actor, order: typed.BreakGlass) -> Answer:
     plan = desk.glass.plan(actor, order.model, order.version, order.stage)
     return "What breaking the glass would pass by", forms.glass_button(plan, order.reason)
 
 
-def _review(desk: Desk, actor: Actor, order: grammar.Review) -> Answer:
+def _review(desk: Desk, actor: Actor, order: typed.Review) -> Answer:
     view = desk.glass.review(actor, number(order.promotion), order.words)
     return _said(f"{view.ref} is marked as reviewed by you.")
 
 
-def _digest(desk: Desk, actor: Actor, order: grammar.PersonalDigest) -> Answer:
+def _digest(desk: Desk, actor: Actor, order: typed.PersonalDigest) -> Answer:
     preferences.want_digest(desk.database, actor.id, order.wanted, desk.promotions.clock())
     if order.wanted:
         return _said(
@@ -86,7 +86,7 @@ def _digest(desk: Desk, actor: Actor, order: grammar.PersonalDigest) -> Answer:
     return _said("You get no digest by direct message any more.")
 
 
-def _at(desk: Desk, actor: Actor, order: grammar.At) -> Answer:
+def _at(desk: Desk, actor: Actor, order: typed.At) -> Answer:
     when = moments.at(order.time, desk.promotions.clock(), _zone(desk, actor))
     with desk.database.read() as session:
         if order.stage:
