@@ -160,4 +160,4 @@ def test_a_sentence_shows_commands_as_code_and_moments_in_the_readers_zone() -> 
         "It opens at <!date^1795996800^{date_short_pretty} at {time}^2026-11-30 00:00 UTC>."
     )
     assert said("Never at 2026-13-30 00:00 UTC") == "Never at 2026-13-30 00:00 UTC"
-    assert said("`rm -rf` <@U1> and `/promote <!here>`") == "ˋrm -rfˋ &lt;@U1&gt; and `/promote &lt;!here&gt;`"
+    assert said("`rm -rf` <@U1> and `/promote <!here>`") == "ˋrm -rfˋ ‹@U1› and `/promote ‹!here›`"

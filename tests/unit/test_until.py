@@ -61,7 +61,7 @@ REFUSED = {
     "0 weeks": f"“0 weeks” is no time at all; {HINT}",
     "999999999999d": f"“999999999999d” is longer than ten years; {HINT}",
     "99999999999999999999w": f"“99999999999999999999w” is not a duration; {HINT}",
-    "9999-12-31": "“9999-12-31” is a moment that no calendar holds.",
+    "9999-12-31": f"“9999-12-31” is a moment that no calendar holds; {HINT}",
     "": f"“” is not understood as a day; {HINT}",
 }
 

@@ -273,13 +273,13 @@ def barrier(kind: str, model: str, number: str = "", hours: int = -1, until: int
         (bundled(), "would have gone ahead."),
         (
             bundled(barrier("veto", "ranker", "4")),
-            "would not have been eligible: search 2 → ranker 4 was vetoed by Bob: it is wrong",
+            "would not have been eligible: search 2 → ranker 4 was vetoed by Bob: it is wrong.",
         ),
         (bundled(barrier("veto", "ranker", "4", until=0)), "would have gone ahead."),  # lifted when it was asked for
         (bundled(barrier("veto", "ranker", "3")), "would have gone ahead."),
         (
             bundled(barrier("stop", "embedder")),
-            "would have had to wait: search 2 → embedder 7 is stopped by Bob: it is wrong",
+            "would have had to wait: search 2 → embedder 7 is stopped by Bob: it is wrong.",
         ),
         (bundled(barrier("stop", "embedder", hours=9)), "would have gone ahead."),
         (bundled(barrier("hold", "ranker")), "would have gone ahead."),  # a person asked
