@@ -169,7 +169,7 @@ def test_a_name_that_is_never_looked_up_holds_nobody_up_and_begins_nothing_later
     answer = rig.target.send(rig.act(0.5))
     assert (answer.state, answer.message) == ("unclear", "no answer within 0.5 s")
     assert time.monotonic() - started < 2.5
-    left = [thread for thread in threading.enumerate() if thread.name == "call-out"]
+    left = [thread for thread in threading.enumerate() if thread.name == "within"]
     assert left
     found.set()
     for thread in left:

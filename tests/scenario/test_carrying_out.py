@@ -42,7 +42,7 @@ def test_a_deployment_that_fails_is_shown_and_changes_no_champion(baton: Baton) 
     ended = baton.card("Not promoted: fraud-detector 7 to production")
     assert ended["ts"] == card["ts"]
     shown = shown_text(ended)
-    assert "prod-hook reported that it failed: &lt;!channel&gt; image not found." in shown
+    assert "prod-hook reported that it failed: ‹!channel› image not found." in shown
     assert "<https://ci.example/run/9|log>" in shown
     assert labels(ended) == []
     assert "image not found" in shown_text(baton.alice.wait_for_text("app", "Not promoted"))
