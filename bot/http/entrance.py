@@ -58,6 +58,7 @@ class Entrance:
         if scope["type"] != "http":
             return
         scope["path"] = _path(scope)
+        scope["query_string"] = _given(scope)
         sent = 0
 
         async def counted(message: Message) -> None:
@@ -142,6 +143,11 @@ def _path(scope: Scope) -> str:
         return str(scope["path"])
     parts = raw.split(b"?")[0].decode("latin-1").replace("%2F", "%2f").split("%2f")
     return SLASH.join(unquote(part) for part in parts)
+
+
+def _given(scope: Scope) -> bytes:
+    """The query without what was left empty: `?state=&model=fraud` asks for every state."""
+    return b"&".join(each for each in scope.get("query_string", b"").split(b"&") if each.partition(b"=")[2])
 
 
 async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:

@@ -360,6 +360,16 @@ def test_approvers_of_the_champion_are_named(api: httpx.Client, world: World) ->
     assert found["gates"][0]["outcome"] == "passed"
 
 
+def test_what_a_query_leaves_empty_is_as_if_it_were_not_there(api: httpx.Client) -> None:
+    register(api)
+    asked = api.post("/api/v1/promotions", json={"model": "fraud", "version": "7", "stage": "staging"}).json()
+    for query in ("state=&model=&stage=&limit=&cursor=", "model=fraud&state=", "&&", "state"):
+        assert [each["id"] for each in api.get(f"/api/v1/promotions?{query}").json()["items"]] == [asked["id"]], query
+    assert api.get("/api/v1/audit?after=&limit=").text.count("\n") > 1
+    assert api.get("/api/v1/models/fraud/stages/production?at=").json()["version"] is None
+    assert problem(api.get("/api/v1/why?model=fraud&version=&stage=staging"), 422) == "version is missing; give it."
+
+
 def test_lists_come_in_pages_without_a_gap_or_a_double(api: httpx.Client) -> None:
     for number in range(7):
         register(api, str(number))
