@@ -128,6 +128,7 @@ _WANTED = {
     "int_parsing": "write a whole number",
     "int_parsing_size": "write a smaller whole number",
     "int_from_float": "write a whole number",
+    "finite_number": "write a whole number",
     "bool_type": "write true or false",
     "list_type": "write a list, in [ ]",
     "dict_type": "write an object, in {{ }}",

@@ -150,6 +150,12 @@ def test_a_wrong_field_is_named_with_what_would_be_right(
     assert shared_api.get("/api/v1/models/other").status_code == 404, "nothing is half done"
 
 
+def test_infinitely_many_samples_are_none(api: httpx.Client) -> None:
+    body = b'{"version": "7", "metrics": [{"name": "a", "value": 1, "samples": Infinity}]}'
+    answer = api.post("/api/v1/models/m/versions", content=body, headers={"content-type": "application/json"})
+    assert problem(answer, 422) == "metrics[0].samples is Infinity; write a whole number."
+
+
 def test_a_name_may_hold_anything_that_an_address_can_encode(api: httpx.Client) -> None:
     for model in ("org/model", "<!channel>", "ünï cödé", "a%2Fb", "💥", "x?y#z", "\u202eevil"):
         path = "/api/v1/models"
