@@ -26,6 +26,7 @@ from core.policy.schema import Policy
 from core.ports import Clock
 from core.store import idempotency, migrate
 from core.store.database import Database
+from core.store.health import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,9 @@ class Server:
 def _logged(name: str, act: Callable[[], Any]) -> None:
     try:
         act()
+    except AWAY as error:  # once a second and job while it lasts: a line each is enough
+        said = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+        log.warning("the %s job waits for the database (%s)", name, said)
     except Exception:  # the outermost loop of a clock: the next tick tries again
         log.exception("the %s job failed; it is tried again at its next tick", name)
 

@@ -1,4 +1,4 @@
-"""Nothing secret reaches the log, however it gets there."""
+"""Nothing secret reaches the log, however it gets there; and what is told often is told briefly."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from bot import logs
+from bot.serve import _logged
 
 TOKEN = "baton_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V"
 
@@ -93,3 +95,22 @@ def test_what_becomes_known_later_is_secret_from_then_on(out: io.StringIO) -> No
     known += ["opensesame", "abc"]
     logging.getLogger("bot").info("opensesame abc")
     assert f"{logs.MASK} abc" in out.getvalue(), "three letters are not a secret that can be told from text"
+
+
+def test_a_job_that_waits_for_the_database_is_one_line_and_any_other_failure_is_told_whole(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away() -> None:
+        raise OperationalError("SELECT 1", {}, Exception("connection refused\nIs the server running?"))
+
+    def wrong() -> None:
+        raise RuntimeError("a defect")
+
+    _logged("messages", away)
+    _logged("messages", wrong)
+    first, second = caplog.records
+    assert (first.getMessage(), first.exc_info) == (
+        "the messages job waits for the database (connection refused)",
+        None,
+    )
+    assert second.exc_info is not None
