@@ -5,6 +5,7 @@ It passes neither a veto, a freeze, a stop, a soak time nor a required stage: fo
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,11 @@ class GlassPlan:
     bypassed: tuple[str, ...]
     promotion: str = ""
 
+    @property
+    def seen(self) -> str:
+        """Short for all that whoever is shown this sees: held against what is so when they act."""
+        return hashlib.sha256("\n".join((self.champion, *self.bypassed)).encode()).hexdigest()[:16]
+
 
 class Glass:
     """Shares its collaborators with `Promotions`."""
@@ -54,41 +60,53 @@ class Glass:
             mine = _waiting(found)
             if mine is None:
                 self._refuse_barred(session, found, actor)
-            bypassed = self._bypassed(found, mine)
-        if not bypassed:
+            plan = self._plan(found, mine)
+        if not plan.bypassed:
             raise Conflict("nothing-to-bypass", f"Nothing stands in the way of {model} {version}; just promote it.")
+        return plan
+
+    def _plan(self, found: Judgement, mine: PromotionRow | None) -> GlassPlan:
         return GlassPlan(
             model=found.candidate.model,
             version=found.candidate.version,
-            stage=stage,
+            stage=found.stage.name,
             champion=found.champion.version if found.champion else "",
-            bypassed=bypassed,
+            bypassed=self._bypassed(found, mine),
             promotion=f"P-{mine.id}" if mine else "",
         )
 
-    def use(self, actor: Actor, model: str, version: str, stage: str, reason: str) -> PromotionView:
-        """Deploy it now. The promotion is marked until somebody else has reviewed it. Raises as `plan` does."""
+    def use(self, actor: Actor, model: str, version: str, stage: str, reason: str, seen: str) -> PromotionView:
+        """Deploy it now. The promotion is marked until somebody else has reviewed it.
+
+        `seen` is of the plan that the person was shown. Raises as `plan` does, and `Conflict` where it is another by now.
+        """
         reason = texts.reason(reason, required=True)
         self.plan(actor, model, version, stage)
         now = self.promotions.clock()
         with self.database.change() as session:
             found = self.promotions.judge.judgement(session, model.strip(), version.strip(), stage.strip())
             promotion = _waiting(found)
+            plan = self._plan(found, promotion)
+            if plan.seen != seen:
+                raise Conflict(
+                    "changed-since",
+                    "What the glass would pass by has changed since you were asked. Nothing was done; type the command "
+                    "again.",
+                )
             if promotion is None:
                 found = self.promotions.eligible(session, actor, model, version, stage, now)
                 promotion = self.promotions.evaluation.open(session, Kind.PROMOTION, found, actor, reason, now)
                 record(session, promotion, "requested", actor, now, {"reason": reason})
-            bypassed = self._bypassed(found, promotion)
-            _, seen = self.promotions.evaluation.measure(session, promotion, found)
+            _, facts = self.promotions.evaluation.measure(session, promotion, found)
             session.add(
                 OverrideRow(
                     promotion_id=promotion.id, actor=str(actor), actor_name=actor.name, reason=reason,
-                    bypassed=list(bypassed), at=now,
+                    bypassed=list(plan.bypassed), at=now,
                 )
             )  # fmt: skip
             session.flush()
             session.refresh(promotion)
-            event = {"bypassed": list(bypassed), **seen}
+            event = {"bypassed": list(plan.bypassed), **facts}
             transition(session, promotion, State(promotion.state), Event.GLASS_BROKEN, actor, now, reason, event)
             self.promotions.evaluation.release(session, promotion, now)
             return store.load(session, promotion.id)

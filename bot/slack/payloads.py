@@ -74,7 +74,7 @@ class OfGlass(Payload):
     model: str
     version: str
     stage: str
-    bypassed: int
+    seen: str
     reason: str
 
 

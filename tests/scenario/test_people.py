@@ -230,6 +230,17 @@ class TestGlass:
         baton.card(f"Reviewed by <@{CAROL}>: it was right to do so")
         assert "has reviewed P-2 already" in shown_text(baton.command(baton.dave, "/promote review P-2"))
 
+    def test_what_it_would_pass_by_is_what_was_shown_or_nothing_is_done(self, baton: Baton) -> None:
+        """As many sentences as before, and other ones."""
+        baton.promoted("6")
+        baton.register("7", metrics={"auc": 0.88})
+        offer = baton.command(baton.bob, f"/promote break-glass {MODEL} 7 to production because 6 leaks card numbers")
+        baton.promoted("8")
+        assert baton.refused(baton.bob, offer, "Break the glass for 7") == (
+            "What the glass would pass by has changed since you were asked. Nothing was done; type the command again."
+        )
+        assert baton.champion() == "8"
+
     def test_the_promotion_that_waits_is_taken_rather_than_another_one_opened(self, baton: Baton) -> None:
         waiting(baton)
         offer = baton.command(baton.bob, f"/promote break-glass {MODEL} 7 to production because nobody is awake")

@@ -189,9 +189,7 @@ def red_button(plan: RollbackPlan, reason: str) -> list[Json]:
 
 def glass_button(plan: GlassPlan, reason: str) -> list[Json]:
     """What breaking the glass would pass by, the reason, and the one button that acts. Raises `BadInput`."""
-    value = OfGlass(
-        model=plan.model, version=plan.version, stage=plan.stage, bypassed=len(plan.bypassed), reason=reason
-    ).dump()
+    value = OfGlass(model=plan.model, version=plan.version, stage=plan.stage, seen=plan.seen, reason=reason).dump()
     if len(value) > BUTTON_VALUE:
         raise BadInput("reason", "The reason is too long to go with the button; say it in fewer words.")
     over = f"takes over from {escape(plan.champion, 60)}" if plan.champion else "becomes the first champion"

@@ -18,7 +18,6 @@ from bot.slack.listeners.commands import targets
 from bot.slack.listeners.home import redraw_home
 from bot.slack.payloads import OfGlass, OfPromotion, OfRollback
 from bot.slack.refusals import OUR_MISTAKE, code_of
-from core.domain.errors import Conflict
 from core.domain.views import PromotionView
 
 
@@ -128,12 +127,7 @@ def _on_rollbacks(desk: Desk) -> dict[str, Callable[..., None]]:
 def _on_glass(desk: Desk) -> dict[str, Callable[..., None]]:
     def break_glass(ack: Ack, body: dict[str, Any], action: dict[str, Any]) -> None:
         shown, actor = OfGlass.read(action.get("value")), desk.actor(body["user"])
-        if len(desk.glass.plan(actor, shown.model, shown.version, shown.stage).bypassed) != shown.bypassed:
-            raise Conflict(
-                "changed-since",
-                "What the glass would pass by has changed since you were asked. Nothing was done; type the command again.",
-            )
-        view = desk.glass.use(actor, shown.model, shown.version, shown.stage, shown.reason)
+        view = desk.glass.use(actor, shown.model, shown.version, shown.stage, shown.reason, shown.seen)
         text = f"🚨 {view.ref}: {escape(view.model, 80)} {escape(view.version.version, 40)} goes to {escape(view.stage, 40)}. Its card tells how far it is."
         desk.replace(body, text)
         ack()
