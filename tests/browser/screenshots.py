@@ -74,8 +74,9 @@ def main() -> None:
         promote(setting, "7", "production", "the false alarms came from a broken feed")
         card(setting, ASKED)
         setting.run("digest", "--send")
-        expect(bob.get_by_text("waiting for a decision").last).to_be_visible()
-        take(bob, "digest")
+        morning = window(BOB)
+        expect(morning.get_by_text("waiting for a decision").last).to_be_visible()
+        take(morning, "digest")
         browser.close()
 
 
