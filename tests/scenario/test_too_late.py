@@ -11,7 +11,7 @@ from core.domain.errors import Refused
 from core.domain.model import Actor
 from tests.scenario.test_alerts import firing, policy_with, send
 from tests.scenario.test_reviews import RULE, measure
-from tests.scenario.test_rollouts import CANARY, rolled_out
+from tests.scenario.test_rollouts import CANARY, begun, rolled_out
 from tests.scenario.world import BOB, CAROL, MODEL, POLICY, Baton, version_body
 
 GLASS = POLICY.replace(
@@ -176,6 +176,18 @@ class TestSteering:
         assert baton.refused(baton.dave, shown, "Hold") == (
             "You trained this version, so someone else must steer its rollout."
         )
+
+    def test_nobody_steers_what_is_moving(self, baton: Baton) -> None:
+        card = begun(baton)
+        baton.click(baton.bob, card, "Hold")
+        held = baton.alice.wait_for_message("#ml-promotions", lambda m: "Wait longer" in labels(m))
+        baton.receiver.reply = lambda _hook: (202, {})
+        baton.click(baton.bob, held, "Continue now")
+        baton.card("The deploy target is asked for 25 % of the traffic.")
+        moving = "P-1 is moving traffic just now; wait for the target's report."
+        assert baton.refused(baton.carol, held, "Continue now") == moving
+        assert baton.refused(baton.carol, held, "Wait longer") == moving
+        assert baton.champion() is None
 
 
 class TestRestoredDatabase:
