@@ -34,6 +34,8 @@ ALERTS = f"{API}alerts/"  #: a storm of them comes as one body
 HOOKS = (f"{API}deployments/", ALERTS, f"{API}registries/")
 BODY_LIMIT = 1_000_000
 HOOK_BODY_LIMIT = 64_000
+#: A storm must get in: what is refused as too large is never sent again.
+ALERTS_BODY_LIMIT = 5_000_000
 #: Stands for a "/" inside a name while routes are matched; no name can hold it.
 SLASH = "\uffff"
 #: In the scope once a failure was logged: the framework answers it, and then raises it again.
@@ -82,7 +84,9 @@ class Entrance:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        limit = HOOK_BODY_LIMIT if path.startswith(HOOKS) and not path.startswith(ALERTS) else BODY_LIMIT
+        limit = HOOK_BODY_LIMIT if path.startswith(HOOKS) else BODY_LIMIT
+        if path.startswith(ALERTS):
+            limit = ALERTS_BODY_LIMIT
         body = await _read(scope, receive, limit)
         if body is None:
             detail = f"The body is larger than {limit // 1000:,} kB; send less."

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.domain.errors import BadInput
 
+#: So many of one message are taken in; a refusal of the rest would lose them all, since senders do not try again.
 MOST = 1_000
 TEXT = 500
 NEVER = datetime(1, 1, 2, tzinfo=UTC)
@@ -54,7 +55,7 @@ class Alert:
 
 
 def parse(body: bytes) -> tuple[list[Alert], int]:
-    """(alerts, how many more the sender left out). Raises `BadInput` with what is wrong."""
+    """(alerts, how many more were left out, there or here). Raises `BadInput` with what is wrong."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -62,10 +63,9 @@ def parse(body: bytes) -> tuple[list[Alert], int]:
     found = said.get("alerts") if isinstance(said, dict) else None
     if not isinstance(found, list):
         raise BadInput("alerts", "The body has no list of alerts; send what Alertmanager or Grafana send to a webhook.")
-    if len(found) > MOST:
-        raise BadInput("alerts", f"There are {len(found):,} alerts; send at most {MOST:,} at a time.")
     cut = said.get("truncatedAlerts")
-    return [_alert(each, number) for number, each in enumerate(found)], cut if isinstance(cut, int) and cut > 0 else 0
+    left_out = (cut if isinstance(cut, int) and cut > 0 else 0) + max(0, len(found) - MOST)
+    return [_alert(each, number) for number, each in enumerate(found[:MOST])], left_out
 
 
 def _alert(given: Any, number: int) -> Alert:

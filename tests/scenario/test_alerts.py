@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,7 +55,7 @@ def send(baton: Baton, *alerts: Json, token: str = TOKEN, **headers: str) -> htt
 
 def post(baton: Baton, body: bytes, source: str = "alertmanager", **headers: str) -> httpx.Response:
     given = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.post(f"{baton.url}/api/v1/alerts/{source}", content=body, headers=given, timeout=20)
+    return httpx.post(f"{baton.url}/api/v1/alerts/{source}", content=body, headers=given, timeout=90)
 
 
 def serving(baton: Baton) -> None:
@@ -85,6 +86,29 @@ class TestAsk:
         assert len([m for m in baton.cards() if "Alert: " in shown_text(m)]) == 1
         assert baton.scalar("SELECT count(*) FROM proposals") == 1
         assert labels(message)
+
+    def test_of_a_storm_that_is_too_large_enough_is_taken_to_act_on(self, baton: Baton) -> None:
+        serving(baton)
+        long = {"annotations": {"summary": "error rate 9.864 %", "description": "x" * 1_000}}
+        storm = [firing(name=f"Alert{number}", **long) for number in range(1_200)]
+        assert send(baton, *storm).json() == {"alerts": 1_000, "news": 1_000, "left_out": 200}
+        assert labels(baton.card(f"Alert: {MODEL} 7 in production")) == ["Roll back to 6", "Leave it"]
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    def test_what_cannot_be_kept_now_is_answered_so_that_it_is_sent_again(self, baton: Baton) -> None:
+        """Alertmanager tries again after a 503, and after nothing else."""
+        serving(baton)
+        alert = firing()
+        holder = sqlite3.connect(baton.server.database.engine.url.database, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")  # as if the database had far too much to do
+        try:
+            answer = send(baton, alert)
+        finally:
+            holder.execute("ROLLBACK")
+            holder.close()
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert send(baton, alert).json()["news"] == 1
+        baton.card(f"Alert: {MODEL} 7 in production")
 
     def test_resolved_alerts_withdraw_it(self, baton: Baton) -> None:
         serving(baton)
