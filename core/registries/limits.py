@@ -9,7 +9,8 @@ NAME_LIMIT, METRICS_LIMIT, URI_LIMIT, DIGEST_LIMIT, DATA_LIMIT, TAGS_LIMIT = 200
 
 def unfit(text: str, limit: int, named: bool = False) -> bool:
     """True for what registration would refuse: too long, of several lines, or (`named`) no name at all."""
-    if named and (not text or text != text.strip() or text in (".", "..")):
+    seen = any(unicodedata.category(char) != "Cf" and not char.isspace() for char in text)
+    if named and (not seen or text != text.strip() or text in (".", "..")):
         return True
     return len(text) > limit or any(
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\ufffe\uffff" for char in text
