@@ -380,4 +380,6 @@ def _limited(session: Session, promotion: PromotionRow, rollout: RolloutRow, tra
         return True
     rollout.due_at = None
     ask(session, promotion, f"{name or who} approved at most {percent} % and wanted to be asked again.", now)
+    if who.startswith("user:"):
+        messages.tell_directly(session, promotion, who.removeprefix("user:"), f"limit:{percent}:{rollout.step}", now)
     return True

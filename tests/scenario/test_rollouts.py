@@ -163,6 +163,23 @@ class TestLimits:
         baton.click(baton.bob, held, "Continue now")
         baton.card(f"{MODEL} 7 is champion of production")
 
+    def test_when_the_time_of_a_limit_is_up_whoever_set_it_is_asked_again(self, baton: Baton) -> None:
+        baton.register("7")
+        card = baton.ask("7")
+        self.approve_up_to(baton, card, "10")
+        baton.approve(baton.card("*Approvals 1 of 2*"), baton.carol)
+        baton.card("bob approved at most 10 % until then; after that they are asked again.")
+        baton.clock.ahead = timedelta(hours=25)
+        card = baton.card("*Somebody must say how to go on:* bob approved at most 10 % and wanted to be asked again.")
+        told = shown_text(baton.bob.wait_for_text("app", "You approved P-1 for at most 10 %"))
+        assert "*fraud-detector 7* in production stays as it is until you choose on its card in <#" in told
+        assert "*Continue*, *Wait longer* or *Roll back*." in told
+        assert [each[1] for each in acts(baton)] == [5]
+        assert "so only they may go beyond" in baton.refused(baton.carol, card, "Continue")
+        baton.clock.ahead = timedelta()  # the deploy system knows what time it is
+        baton.click(baton.bob, card, "Continue")
+        baton.card(f"{MODEL} 7 is champion of production")
+
     @pytest.mark.parametrize(("percent", "sentence"), [("ten", "a whole number of per cent"), ("3", "from 5")])
     def test_what_is_no_limit_is_said_under_its_field(self, baton: Baton, percent: str, sentence: str) -> None:
         baton.register("7")

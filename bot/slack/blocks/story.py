@@ -155,8 +155,21 @@ def reminder(message: Message, view: PromotionView, why: str) -> Message:
     return Message(text=f"{plain_words}{message.text}", blocks=[section(said), *message.blocks])
 
 
+def _limit_reached(view: PromotionView, to_card: str, percent: str) -> Message:
+    """Whoever said "at most so much, then ask me again" is asked."""
+    what = f"*{escape(view.model, 80)} {escape(view.version.version, 40)}* in {escape(view.stage, 40)}"
+    said = f"You approved {view.ref} for at most {percent} % of the traffic and wanted to be asked again"
+    chosen = f"on {link(to_card, 'its card')}" if to_card else "on its card"
+    text = f"❓ *{said}.*\n{what} stays as it is until you choose {chosen}: *Continue*, *Wait longer* or *Roll back*."
+    return Message(text=notice(f"{said}: {view.title}."), blocks=[section(text)])
+
+
 def direct(view: PromotionView, to_card: str, about: str = "end") -> Message:
-    """A direct message: the requester's when their promotion has ended, or an approver's whose yes counts no longer."""
+    """A direct message: the requester's when their promotion has ended, an approver's whose yes counts no longer, or whose
+    limit is reached.
+    """
+    if about.startswith("limit:"):
+        return _limit_reached(view, to_card, about.split(":")[1])
     if about.startswith("voided"):
         said = f"Your approval of {view.ref} counts no longer"
         why = next((each.void for each in reversed(view.voided) if each.void != "withdrawn"), "")
