@@ -172,8 +172,8 @@ class TestLimits:
         baton.clock.ahead = timedelta(hours=25)
         card = baton.card("*Somebody must say how to go on:* bob approved at most 10 % and wanted to be asked again.")
         told = shown_text(baton.bob.wait_for_text("app", "You approved P-1 for at most 10 %"))
-        assert "*fraud-detector 7* in production stays as it is until you choose on its card in <#" in told
-        assert "*Continue*, *Wait longer* or *Roll back*." in told
+        assert "*fraud-detector 7* in production stays as it is until you choose on <http" in told
+        assert "|its card>: *Continue*, *Wait longer* or *Roll back*." in told
         assert [each[1] for each in acts(baton)] == [5]
         assert "so only they may go beyond" in baton.refused(baton.carol, card, "Continue")
         baton.clock.ahead = timedelta()  # the deploy system knows what time it is
