@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -24,6 +24,8 @@ from core.store.transition import record, transition
 #: States in which a promotion has not touched its target yet, so that a rollback may simply drop it.
 NOT_BEGUN = (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED)
 UNDER_WAY = (State.DEPLOYING, State.VERIFYING)
+#: Two who roll back at once mean one rollback: whoever was shown no plan and comes so soon after one must name the version.
+AT_ONCE = timedelta(seconds=15)
 #: How many earlier versions a sentence names.
 NAMED = 10
 
@@ -70,8 +72,11 @@ class Rollbacks:
         reason = texts.reason(reason, required=True)
         stage = self._stage(model, stage).name
         self.promotions.permissions.refuse_rollback(actor, stage)
+        now = self.promotions.clock()
         with self.database.change() as session:
-            return self.carry_out(session, actor, model, stage, to_version, reason, self.promotions.clock(), shown)
+            if shown is None and not (to_version or "").strip():
+                self._refuse_repeated(session, model, stage, now)
+            return self.carry_out(session, actor, model, stage, to_version, reason, now, shown)
 
     def carry_out(
         self,
@@ -168,6 +173,18 @@ class Rollbacks:
                 f"P-{other.id} has {name} {other.version.version}, a member, on its way to {stage.name}; "
                 f"let it end, or stop it with /rollback {name} {stage.name} because …, and then roll the bundle back.",
             )
+
+    def _refuse_repeated(self, session: Session, model: str, stage: str, now: datetime) -> None:
+        """Raise `Conflict` where a rollback has only just ended: the same was meant, not one version further back."""
+        serving = store.champion(session, registry.model_row(session, texts.name(model, "model")).id, stage)
+        ended = store.row(session, serving.promotion_id) if serving else None
+        if serving is None or ended is None or ended.kind != Kind.ROLLBACK or now - serving.since >= AT_ONCE:
+            return
+        raise Conflict(
+            "rolled-back-already",
+            f"P-{ended.id} has just rolled {model.strip()} back to {serving.version.version} in {stage}; "
+            "to go back further, name the version.",
+        )
 
     def _refuse_twice(self, active: PromotionRow | None) -> None:
         if active is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from bot.local_slack.person import Json, labels, shown_text
-from tests.scenario.world import PROMO, Baton, wait
+from tests.scenario.world import MODEL, PROMO, Baton, wait
 
 
 def offered(baton: Baton, line: str = "/rollback fraud-detector because false alarms doubled") -> Json:
@@ -208,3 +209,22 @@ def test_a_rollback_by_the_api_is_shown_in_slack_like_any_other(baton: Baton) ->
     assert answer.status_code == 201, answer.text
     card = baton.card("Rolled back: fraud-detector 6 serves production again")
     assert "ci (API)" in shown_text(card)
+
+
+def test_two_programs_that_roll_back_at_once_mean_one_rollback(baton: Baton) -> None:
+    for version in ("5", "6", "7"):
+        baton.promoted(version)
+    asked = {"model": MODEL, "stage": "production", "reason": "alert 12"}
+    assert baton.api("POST", "/rollbacks", **asked).status_code == 201
+    baton.card(f"Rolled back: {MODEL} 6 serves production again")
+
+    again = baton.api("POST", "/rollbacks", **asked)
+
+    assert again.status_code == 409
+    assert again.json()["detail"] == (
+        f"P-4 has just rolled {MODEL} back to 6 in production; to go back further, name the version."
+    )
+    assert baton.champion() == "6"
+    baton.clock.ahead += timedelta(minutes=1)
+    assert baton.api("POST", "/rollbacks", **asked).status_code == 201
+    baton.card(f"Rolled back: {MODEL} 5 serves production again")
