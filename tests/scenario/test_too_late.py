@@ -8,7 +8,7 @@ import pytest
 
 from bot.local_slack.person import Json, labels, shown_text
 from core.domain.errors import Refused
-from core.domain.model import Actor
+from core.domain.model import Actor, Limit
 from tests.scenario.test_alerts import firing, policy_with, send
 from tests.scenario.test_reviews import RULE, measure
 from tests.scenario.test_rollouts import CANARY, begun, rolled_out
@@ -61,6 +61,21 @@ class TestDeciding:
         assert baton.refused(baton.bob, card, "Approve") == (
             "P-1 was checked anew since this was shown to you, and nothing was counted; look at its card again."
         )
+        assert baton.decisions() == []
+
+    @pytest.mark.parametrize(
+        ("policy", "limit", "sentence"),
+        [
+            (POLICY, Limit(10, 3600), "This stage gets all its traffic at once, so a yes cannot be limited here."),
+            (rolled_out(CANARY), Limit(10, 0), "The limit needs a time; choose one."),
+        ],
+    )
+    def test_a_limit_is_one_that_the_rollout_can_keep(self, baton: Baton, limit: Limit, sentence: str) -> None:
+        baton.register("7")
+        baton.ask("7")
+        with pytest.raises(Refused) as refused:
+            baton.server.services.desk.decisions.approve(Actor.user(BOB), 1, limit=limit)
+        assert refused.value.sentence == sentence
         assert baton.decisions() == []
 
     def test_only_whoever_asked_withdraws(self, baton: Baton) -> None:
