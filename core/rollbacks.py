@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -24,8 +24,6 @@ from core.store.transition import record, transition
 #: States in which a promotion has not touched its target yet, so that a rollback may simply drop it.
 NOT_BEGUN = (State.EVALUATING, State.AWAITING_APPROVAL, State.APPROVED)
 UNDER_WAY = (State.DEPLOYING, State.VERIFYING)
-#: Two who roll back at once mean one rollback: whoever was shown no plan and comes so soon after one must name the version.
-AT_ONCE = timedelta(seconds=15)
 #: How many earlier versions a sentence names.
 NAMED = 10
 
@@ -174,11 +172,11 @@ class Rollbacks:
                 f"let it end, or stop it with /rollback {name} {stage.name} because …, and then roll the bundle back.",
             )
 
-    def _refuse_repeated(self, session: Session, model: str, stage: str, now: datetime) -> None:
-        """Raise `Conflict` where a rollback has only just ended: the same was meant, not one version further back."""
+    def _refuse_repeated(self, session: Session, model: str, stage: str, asked: datetime) -> None:
+        """Raise `Conflict` where a rollback has ended since this one was `asked` for: the same was meant, by two at once."""
         serving = store.champion(session, registry.model_row(session, texts.name(model, "model")).id, stage)
         ended = store.row(session, serving.promotion_id) if serving else None
-        if serving is None or ended is None or ended.kind != Kind.ROLLBACK or now - serving.since >= AT_ONCE:
+        if serving is None or ended is None or ended.kind != Kind.ROLLBACK or serving.since <= asked:
             return
         raise Conflict(
             "rolled-back-already",

@@ -134,7 +134,9 @@ def past(
     told.decisions.reject(CAROL, told.ask(16, "10"), "not on a Saturday")  # P-10
     told.stage(18, "11", 0.7)  # P-11
     told.at(19)
-    told.carry_out(Glass(told.world.promotions).use(BOB, MODEL, "11", "production", "it burns").id)  # P-12
+    glass = Glass(told.world.promotions)
+    seen = glass.plan(BOB, MODEL, "11", "production").seen
+    told.carry_out(glass.use(BOB, MODEL, "11", "production", "it burns", seen).id)  # P-12
     told.carry_out(told.world.rollbacks.request(BOB, MODEL, "production", None, "it burned more").id)  # P-13
     told.stage(20, "12", 0.97)  # P-14
     told.ask(21, "12", BOB)  # P-15: still waits for the second

@@ -14,13 +14,8 @@ from core.store.database import Database
 from core.store.tables import MessageRow
 from tests.integration.test_policy_test import BOB, Story
 
-
-@pytest.fixture
-def postgres(database: Database) -> Database:
-    """PostgreSQL's pool; SQLite has no connections that anybody could lose."""
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite has no server")
-    return database
+#: SQLite has no connections that anybody could lose.
+on_a_server = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def mine(database: Database) -> int:
@@ -29,26 +24,28 @@ def mine(database: Database) -> int:
         return int(session.scalar(text("SELECT pg_backend_pid()")) or 0)
 
 
-def test_a_connection_that_the_server_closed_is_replaced_before_anybody_uses_it(postgres: Database) -> None:
-    gone = mine(postgres)
-    other = Database(postgres.engine.url)
+@on_a_server
+def test_a_connection_that_the_server_closed_is_replaced_before_anybody_uses_it(database: Database) -> None:
+    gone = mine(database)
+    other = Database(database.engine.url)
     with other.note() as session:  # with a time-out it answers once the process has gone
         assert session.scalar(text("SELECT pg_terminate_backend(:gone, 20000)"), {"gone": gone})
     other.dispose()
-    assert mine(postgres) != gone
+    assert mine(database) != gone
 
 
+@on_a_server
 def test_only_a_connection_that_lay_unused_is_tried_before_it_is_used(
-    postgres: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pings: list[object] = []
-    ping = postgres.engine.dialect.do_ping
-    monkeypatch.setattr(postgres.engine.dialect, "do_ping", lambda given: (pings.append(given), ping(given))[1])
-    at = mine(postgres)
-    assert [mine(postgres) for _ in range(5)] == [at] * 5
+    ping = database.engine.dialect.do_ping
+    monkeypatch.setattr(database.engine.dialect, "do_ping", lambda given: (pings.append(given), ping(given))[1])
+    at = mine(database)
+    assert [mine(database) for _ in range(5)] == [at] * 5
     assert pings == []
     monkeypatch.setattr("core.store.database.STALE_AFTER", 0.0)
-    assert mine(postgres) == at
+    assert mine(database) == at
     assert len(pings) == 1
 
 

@@ -66,7 +66,7 @@ def test_reports_that_are_not_so_change_nothing_and_the_true_one_is_heard(baton:
         "whether 7 serves production, and type /rollback fraud-detector production because … if it does not."
     )
     wait(lambda: "reports now" in baton.story(card), "the story")
-    assert baton.story(card).replace("&lt;", "<").replace("&gt;", ">").count(told) == 1
+    assert baton.story(card).replace("‹", "<").replace("›", ">").count(told) == 1
 
 
 @pytest.mark.parametrize("policy", [POLICY.replace("timeout: 5m", "timeout: 1s")], ids=["a second"])

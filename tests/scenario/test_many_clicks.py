@@ -29,7 +29,8 @@ def test_two_hundred_clicks_by_four_people_are_one_decision_each(baton: Baton) -
     baton.register("7")
     card = baton.ask("7")
 
-    answers = asyncio.run(_all_at_once(baton, card))
+    with ThreadPoolExecutor(1) as beside:  # a browser's tests may have left a loop running in this thread
+        answers = beside.submit(lambda: asyncio.run(_all_at_once(baton, card))).result()
     assert answers == {"{'ok': True}": CLICKS}
     baton.card("fraud-detector 7 is champion of production")
     assert sorted(baton.decisions()) == [("user:U02BOB", "approval"), ("user:U03CAROL", "approval")]
