@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-#: Twice the cores of a small machine: these tests wait for processes and servers more than they reckon.
-XDIST  ?= 4
+#: More than the cores of a small machine: these tests wait for processes and servers more than they reckon.
+XDIST  ?= 5
 
 .PHONY: demo test lint format bench bench-analysis lock clean
 

@@ -30,6 +30,8 @@ BUSY_TIMEOUT_MS = 10_000
 STALE = "baton.stale"
 #: Under this key a connection to SQLite keeps whether it is its turn to write.
 TURN = "baton.turn"
+#: Under this key a pooled connection keeps how often its engine's pool had been given up when it was opened.
+POOL = "baton.pool"
 #: Under this key a pooled connection keeps since when nobody uses it; after so many seconds it is tried before it is used.
 UNUSED, STALE_AFTER = "baton.unused", 1.0
 
@@ -61,6 +63,7 @@ def build_engine(url: str | URL, turns: Turns | None = None, **options: Any) -> 
         options.setdefault("connect_args", {"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         options.setdefault("max_overflow", -1)
         engine = create_engine(parsed, **options)
+        _close_latecomers(engine)
         event.listen(engine, "connect", _prepare_sqlite)
         _take_turns(engine, turns or Turns())
         return engine
@@ -71,8 +74,30 @@ def build_engine(url: str | URL, turns: Turns | None = None, **options: Any) -> 
         "connect_args", {"options": "-c idle_in_transaction_session_timeout=30000", "connect_timeout": 10}
     )
     engine = create_engine(parsed, **options)
+    _close_latecomers(engine)
     _try_before_use(engine)
     return engine
+
+
+def _close_latecomers(engine: Engine) -> None:
+    """A connection that comes back only after the pool was given up is closed, since nobody else would: at a stop, a
+    workflow that has just ended may still be writing that down.
+    """
+    given_up = [0]
+
+    def connected(_connection: object, record: Any) -> None:
+        record.info[POOL] = given_up[0]
+
+    def returned(connection: Any, record: Any) -> None:
+        if connection is not None and record.info.get(POOL) != given_up[0]:
+            connection.close()
+
+    def disposed(_engine: Engine) -> None:
+        given_up[0] += 1
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "engine_disposed", disposed)
 
 
 def _try_before_use(engine: Engine) -> None:

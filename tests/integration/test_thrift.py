@@ -95,3 +95,12 @@ def test_the_queue_is_looked_at_the_more_rarely_the_longer_a_look_takes() -> Non
     assert paused(0.15) >= 0.6
     assert paused(0.0) >= 0.1
     assert paused(30.0) >= 1.0
+
+
+def test_a_connection_that_comes_back_after_the_pool_was_given_up_is_closed(database: Database) -> None:
+    late = Database(database.engine.url)
+    with late.note() as session:
+        connection = session.connection().connection.dbapi_connection
+        late.dispose()
+    with pytest.raises(Exception, match="closed"):
+        connection.execute("SELECT 1")
