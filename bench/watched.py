@@ -61,9 +61,9 @@ def main(file: Path) -> None:
     on_decision(lambda promotion, at: write(f"decided {promotion} {at}"))
     threading.Thread(target=every_second, daemon=True).start()
     sys.argv = ["baton", "serve"]
-    from bot.cli import app
+    from bot.__main__ import main as baton
 
-    app()
+    baton()
 
 
 def read(file: Path) -> tuple[int, dict[str, float]]:
